@@ -1,1 +1,1 @@
-"""Where stores can be kept: one package per kind of storage, none of which knows another."""
+"""The backends: one package per kind of storage, none of which imports another."""

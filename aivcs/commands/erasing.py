@@ -1,4 +1,4 @@
-"""What all commands that erase have in common: records first, then the content goes."""
+"""Erases for all commands: stores the records first, then removes the content."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def erase(
 ) -> list[StoredErasure]:
     """Records erasures and carries them out, with all that is pending; returns the records.
 
-    All are signed before any is stored. What is interrupted behind the first record stays pending.
+    All are signed before any is stored. An interruption after the first record leaves the rest
+    pending.
 
     Args:
         repo: The repository.

@@ -95,7 +95,7 @@ def find_commit(folder: str, revision: str) -> Commit:
 
 
 class Change(NamedTuple):
-    """Where a line, or a file, comes from.
+    """The commit that last changed a line or a file.
 
     Attributes:
         commit: The commit.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TRUST = "trust"
 """The table of trusted stores: URL or path, and store id. In the user's and the system's files."""
 STORE, USER, SYSTEM = "store", "user", "system"
-"""Whose file it is."""
+"""The owners of configuration files."""
 MAX_FILE = 1 << 20
 """Bytes of a configuration file or a signature, at most; reading a device would never end."""
 _PLACES = {

@@ -86,7 +86,7 @@ _SCREEN = frozenset(
         "turn_diff", "user_message", "view_image_tool_call", "web_search_end",
     }
 )  # fmt: skip
-"""Events for the screen that no shared kind says; known all the same."""
+"""Known events for the screen without a shared kind; they become raw events."""
 _CONTEXT = frozenset({"turn_context", "world_state", "inter_agent_communication_metadata"})
 _ENDS = frozenset({"exec_command_end", "patch_apply_end", "mcp_tool_call_end"})
 _REMEMBERED = 1000

@@ -25,7 +25,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 PROJECT = "https://github.com/aivcs/aivcs"
 BUILD_TYPE = f"{PROJECT}/blob/main/docs/releases.md#provenance"
-"""Where the parameters of a release are described."""
+"""The build type: the URI of the page that describes the parameters of a release."""
 HEAD_ALGORITHM = "aivcsHead"
 """The name of the digest of a log: the hash of its last line, which stands for all lines."""
 

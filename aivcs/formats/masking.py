@@ -1,4 +1,4 @@
-"""Secrets out of what is imported: by their fixed forms, and the values that are known.
+"""Masks secrets in imported events: known values, and tokens of a fixed form.
 
 No I/O. A transcript holds what tools printed, and that holds tokens. A secret that is found becomes
 `***NAME***`, with the name of the rule or of the variable; how often each was found is counted.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MIN_LENGTH = 8
-"""Characters of a known value, at least: a shorter one stands everywhere without being one."""
+"""Length in characters, at least, of a value to mask; shorter ones match by chance."""
 _LONG = 512
 """Characters from which on it is quicker to look for each anchor by itself."""
 _MAX_NAMES = 10_000

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from aivcs.model.timestamp import Timestamp
 
 MAPPING = 1
-"""The version of what is mapped to what. A later one may give other events for the same source."""
+"""The version of the mapping. A later one may give other events for the same source."""
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
 """The outcomes of a session."""
 TOOL_CALLED, TOOL_RETURNED, TOOL_FAILED = "tool_called", "tool_returned", "tool_failed"
@@ -245,7 +245,7 @@ class Reader:
         """Begins before the first byte.
 
         Args:
-            hint: What the place of the source says.
+            hint: Facts from the path of the source.
         """
         self.hint = hint
         self._decoder = self.decoder()
@@ -291,7 +291,7 @@ class Reader:
     # What a format implements.
 
     def decoder(self) -> Decoder:
-        """Returns what turns the bytes into records: JSON Lines by default."""
+        """Returns the decoder of the bytes into records: JSON Lines by default."""
         return Lines()
 
     def take(self, record: Record) -> None:
@@ -379,11 +379,11 @@ class Reader:
         *,
         is_known: bool = False,
     ) -> None:
-        """Gives a record as it is, because no shared kind says what it says.
+        """Emits a record unchanged, for which there is no shared kind of event.
 
         Args:
             session: The session's id.
-            types: The words for what it is; the kind is `<format>.<words>`.
+            types: The words of the kind, which is `<format>.<words>`.
             value: The record.
             at: When it was, or None.
             is_known: Whether the format's reader knows what this is.

@@ -73,7 +73,7 @@ _MODEL = frozenset({"chat", "generate_content", "text_completion", "llm_call"})
 _TOOL = frozenset({"execute_tool", "tool_call"})
 _AGENT = frozenset({"invoke_agent", "create_agent", "invoke_workflow"})
 _OTHERS = frozenset({"embeddings", "plan", "retrieval", "schedule_tool_calls"})
-"""Operations that no shared kind says; known all the same."""
+"""Known operations without a shared kind of event; they become raw events."""
 _ROLES = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -84,7 +84,7 @@ _ROLES = {
 
 
 class _Span(NamedTuple):
-    """A span, with what is said around it."""
+    """A span with its decoded attributes, its resource and its position in the source."""
 
     resource: dict[str, Any]
     attributes: dict[str, Any]
@@ -109,7 +109,7 @@ class _Conversation:
         self.has_answers = False
 
     def is_new(self, message: Message, times: int) -> bool:
-        """Tells whether a message was not told so many times yet, and remembers it."""
+        """Records the n-th occurrence of a message; returns whether it was new."""
         key = (content_key(message), times)
         if key in self.seen:
             return False
@@ -233,7 +233,7 @@ class Otlp(Reader):
         self._line = line
 
     def _tell_strays(self) -> None:
-        """Gives records without anything of a session, in the last one."""
+        """Emits the records that name no session as raw events of the last session."""
         strays, self._strays = self._strays, []
         line = self._line
         for record in strays:
@@ -246,7 +246,7 @@ class Otlp(Reader):
         self._line = line
 
     def _nameless(self, record: Record) -> str:
-        """The id of the session of all that names none: made of the first such record."""
+        """The id of the session for records that name none: a hash of the first such record."""
         if not self._made:
             from hashlib import sha256
 
@@ -624,7 +624,7 @@ class Otlp(Reader):
 
 
 def _order(span: _Span) -> tuple[str, int]:
-    """Where a span's event comes among those of its batch: an agent's end after all that ended."""
+    """The sort key of a span's event: its time; at the same time, an agent's end comes last."""
     at = span.end if span.phase == "end" else span.begin
     return at or "", ("begin", "", "end").index(span.phase)
 

@@ -1,4 +1,4 @@
-"""Which formats there are, and which one some bytes have: by content, never by a file's name.
+"""Lists the formats and detects the format of a source by its content, never by its name.
 
 Nothing is imported before a format is asked for. Other packages add formats by an entry point of
 the group `aivcs.formats`, which names a `Format`.

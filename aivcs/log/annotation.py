@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FOLDER = "notes/"
-"""What the names of the documents of all annotations begin with."""
+"""Prefix of the documents of all annotations."""
 
 
 def encode_annotation(
@@ -77,7 +77,7 @@ def name_of(run_id: str, digest: str) -> str:
 
 
 def folder_of(run_id: str) -> str:
-    """Returns what the names of the documents of a run's annotations begin with."""
+    """Returns the prefix of the documents of a run's annotations."""
     return f"{FOLDER}{run_id[:2]}/{run_id}/"
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FOLDER = "erasures/"
-"""What the names of the documents of all records begin with."""
+"""Prefix of the documents of all erasure records."""
 
 
 def read_erasure(name: str, data: bytes) -> Erasure:
@@ -103,7 +103,7 @@ def said(erasure: Erasure) -> str:
 
 
 class Erasures:
-    """What the records of a store say was erased, to be looked up.
+    """The erasures that the records of a store describe, by log, blob and annotation.
 
     Attributes:
         blobs: The records for each erased blob, the earliest first.

@@ -481,7 +481,7 @@ _EVENT_PREFIX = b'{"type":"event","seq":'
 
 
 def seq_prefix(seq: int) -> bytes:
-    """Returns what `seq_prefix_in` gives for the line of the event with a seq."""
+    """Returns a seq with its comma, as `seq_prefix_in` finds it in the event's line."""
     return b"%d," % seq
 
 

@@ -59,7 +59,7 @@ class ReleaseEntry(NamedTuple):
 
     @property
     def result(self) -> str:
-        """The worst result of its checks; that nothing was demanded is none.
+        """The worst result of its checks; a check that no rule demanded does not count.
 
         Without a policy there is nothing to prove, and a signature is told apart.
         """

@@ -1,4 +1,4 @@
-"""What the stored bytes of an event must hold for it to match. No I/O.
+"""Tests on the stored bytes of an event that every match passes. No I/O.
 
 To look for bytes costs a fraction of reading JSON. Bytes rule lines out, and whole logs; what they
 do not rule out is read and compared. So each test here is true in any doubt.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Test = Callable[[Data, int], object]
 
 _SAME_WHERE_CASE_IS_IGNORED = tuple(each.encode() for each in "\u0130\u0131\u017f\u212a")
-"""What Python takes for an i, an s or a k where case is ignored."""
+"""Non-ASCII characters that equal i, s or k when Python ignores case."""
 
 
 class Needles:
@@ -82,7 +82,7 @@ def _test_of_kinds(kinds: Sequence[str]) -> Test:
 
 
 def _test_of(text: str, *, ignore_case: bool) -> Test:
-    """How a text stands in a line, or any other spelling of some character of it.
+    """Returns a test for lines that may hold a text, however JSON spells its characters.
 
     JSON may spell any character as an escape. aivcs does so only where it has to, but reads lines
     of others, too.

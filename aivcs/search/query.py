@@ -1,4 +1,4 @@
-"""What is asked of the events of runs, and where in an event the answer stands. No I/O.
+"""Queries on the events of runs, and the passage of an event that matches. No I/O.
 
 A text is looked for in the texts of a payload and in the names of its members, as they are and not
 as JSON writes them. `Query.needles` tells from the bytes of stored lines, much faster, that nothing
@@ -30,7 +30,7 @@ _OVERLAP = 4096
 
 
 class Passage(NamedTuple):
-    """Where in an event a match stands.
+    """The place of a match in an event.
 
     Attributes:
         pointer: The JSON pointer to the text; empty for the whole payload.
@@ -46,7 +46,7 @@ class Passage(NamedTuple):
 
 
 class Query:
-    """What is asked of events; an event must meet all of it.
+    """A query on events; an event matches if it meets all conditions.
 
     Attributes:
         needles: What the bytes of a line must hold.

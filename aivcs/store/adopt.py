@@ -2,7 +2,7 @@
 
 The first reading of the source changes nothing; it checks the chain, the rules of the log and its
 name, and notes the hash at the end of each piece of at most `PIECE_BYTES`. The second reading
-appends piece after piece, each only behind the hash of the piece before it, and only if it ends in
+appends piece after piece, each only after the hash of the piece before it, and only if it ends in
 the noted hash: then its bytes are those that were checked, whatever the source says now. If little
 of the log is new, the lines are kept, and there is no second reading.
 """

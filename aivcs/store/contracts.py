@@ -297,7 +297,7 @@ class RunLedger(Protocol):
             agent_name: Only runs of this agent.
             status: Only runs with this status.
             since: Only runs created at this time or later.
-            before: Only runs that come behind the run with this time of creation (RFC 3339) and
+            before: Only runs that come after the run with this time of creation (RFC 3339) and
                 this id in the list; so a list goes on where an earlier one ended, at any depth
                 equally fast. The run need not exist.
             tags: Only runs whose tags are an object with these members, compared as JSON values.

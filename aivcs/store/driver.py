@@ -445,7 +445,7 @@ class Backend(Protocol):
         ...
 
     def doubts(self) -> Iterator[str]:
-        """Yields sentences about this location that may break the store's guarantees."""
+        """Yields one sentence for each property of the location that may break a guarantee."""
         ...
 
     def list_runs(self, ledger: RunLedger, unreadable: Unreadable) -> RunIndex:
@@ -575,7 +575,7 @@ class Erasing(Protocol):
         ...
 
     def forget_blob(self, digest: ContentDigest) -> None:
-        """Removes what is left of a blob beside its place: temporary and quarantined data."""
+        """Removes the temporary and quarantined copies of a blob; no error if there are none."""
         ...
 
 

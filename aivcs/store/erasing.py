@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
 
 _BEGUN = "erasing/"
-"""What the name of a document begins with that says that the erasure of a blob, whose digest
-follows, is not carried out yet."""
+"""Prefix of the documents of blob erasures that are not carried out yet; the digest follows."""
 _MARKS = ("replicas/", "untrusted/")
-"""What the names of documents begin with that mark a run, whose id follows."""
+"""Prefixes of the documents that mark a run as a copy or as untrusted; the run id follows."""
 _FEW = 64
-"""Runs up to which each is looked for; beyond, all that there are are listed."""
+"""Number of runs up to which each is looked up by name; for more, all names are listed."""
 
 
 class Pending(NamedTuple):

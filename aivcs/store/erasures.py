@@ -22,7 +22,7 @@ _REMEDY = "restore the file from a copy; without it, what it recorded looks like
 
 
 class DocumentErasures:
-    """The records of a store, over its documents. What was read once is kept: none changes."""
+    """The records of erasures in a store's documents. They never change, so each is read once."""
 
     __slots__ = ("_documents", "_found")
 

@@ -1,4 +1,4 @@
-"""What a search asks of a backend (`aivcs.store.driver.Searched`)."""
+"""The query that a search passes to a backend (`aivcs.store.driver.Searched`)."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -6,7 +6,7 @@ if TYPE_CHECKING:
 
 
 class Sought:
-    """What a search looks for, as far as a backend can tell.
+    """A search, reduced to the tests that a backend can make on the bytes of a log.
 
     Attributes:
         may_hold: Tells whether whole lines, at the beginning of some memory and so many bytes, can

@@ -1,4 +1,4 @@
-"""What annotations and erasures have in common in a store: signing, and looking for damage."""
+"""Signs statements (annotations and erasures), and describes damaged ones."""
 
 from __future__ import annotations
 

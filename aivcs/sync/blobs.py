@@ -22,7 +22,7 @@ _AHEAD = 16
 _AHEAD_BYTES = 1 << 18
 """Bytes that are read ahead of each of them."""
 _FEW = 1000
-"""Wanted blobs up to which the target is asked for each; beyond, it lists what it has."""
+"""Number of wanted blobs up to which each is looked up; for more, the target is listed."""
 
 
 class BlobCopier:

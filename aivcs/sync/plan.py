@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     """Returns the hash of the line with a number."""
 
 NEW, EXTENDED, SAME, BEHIND, DIVERGED = "new", "extended", "same", "behind", "diverged"
-"""What copying a log does: create it, extend it, nothing as both are equal, nothing as the source
-is a beginning of the target, or nothing as they have different lines."""
+"""The actions of a copy: `NEW` creates the log, `EXTENDED` appends to it. The others change
+nothing: both are equal, the source is a beginning of the target, or their lines differ."""
 
 
 def compare(
@@ -87,7 +87,7 @@ def candidates(
 
 
 class Follower:
-    """Tells of ascending texts whether they are among others, given in order."""
+    """Tests ascending texts for membership in a sorted iterable, in one pass."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         """Takes the others."""

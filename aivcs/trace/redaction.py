@@ -18,7 +18,7 @@ PATTERNS = (
 )  # fmt: skip
 """Patterns of names of variables whose values are secrets; `*` matches any text, also none."""
 MIN_LENGTH = 8
-"""Bytes of a secret, at least: a shorter value occurs everywhere without being a secret."""
+"""Length in bytes, at least, of a value to mask; shorter ones match by chance."""
 
 
 def find_secrets(environment: "Mapping[str, str]", patterns: "Iterable[str]") -> "dict[bytes, str]":

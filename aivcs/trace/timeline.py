@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aivcs.model.run import RunEvent
 
 ERASED = "erased on purpose"
-"""The text of a step whose content was erased, unless it is said by whom."""
+"""The text of a step whose content was erased, unless the caller names the eraser."""
 WINDOW = 512
 """Steps held back, at most, while a call waits for its result."""
 BRIEF = 600

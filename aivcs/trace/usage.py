@@ -1,4 +1,4 @@
-"""Tokens, cost and scores that the events of a run tell: the one rule by which they add up. No I/O.
+"""Adds up the tokens, cost and scores in the events of a run. No I/O.
 
 - A call of a model is an event `model_called`, or another one, but no call of a tool, that names a
   model and its output tokens. Members have our names, or those of OpenTelemetry and OpenAI, also

@@ -60,7 +60,7 @@ class Listing(Protocol):
         ...
 
     def row(self, index: int, cells: int) -> Row | None:
-        """Returns a line for a screen of so many cells; None if it is not read."""
+        """Returns a line for a screen of `cells` cells; None if it is not read yet."""
         ...
 
     def reach(self, first: int, last: int, progress: Progress) -> None:

@@ -197,7 +197,7 @@ class RunLog:
         return self._search(lambda line: line.startswith(wanted), len(self.head) - 1, 1, progress)
 
     def event(self, index: int, progress: Progress) -> RunEvent | None:
-        """Reads the event of a line as a whole; None if the line is none.
+        """Reads the whole event of a line; None if the line shows no event.
 
         Raises:
             StorageError: It cannot be read.

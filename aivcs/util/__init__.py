@@ -1,1 +1,1 @@
-"""Means without a subject: disk-backed maps, write-behind, system calls."""
+"""Tools without a domain: disk-backed maps, write-behind, retries, system calls."""

@@ -13,7 +13,7 @@ _HEIGHT = 40
 """The height of the highest bar, in units of the drawing."""
 _STEP = 4
 _MIN_BARS = 20
-"""A chart is as wide as for so many bars, at least."""
+"""Number of bars whose width a chart has, at least."""
 
 
 def bars(

@@ -54,7 +54,7 @@ class Rules(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a request gets before anything is read for it.
+    """The decision on a request, made before the store is read.
 
     Attributes:
         status: The status; 200 if the request may be answered.

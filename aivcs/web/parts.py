@@ -270,7 +270,7 @@ def _cut(text: str, whole: int, limit: int) -> str:
 
 
 def difference(lines: Iterable[Line], limit: int) -> Markup:
-    """Returns the lines of a difference, at most so many."""
+    """Returns the lines of a difference, at most `limit`."""
     shown: list[Markup] = []
     for line in lines:
         if len(shown) == limit:

@@ -163,12 +163,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(response.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answers what is not HTTP, with the same headers as everything."""
+        """Answers a malformed request, with the headers of every answer."""
         del message, explain
         self._send(Response(code, "text/plain", b"This is not a request for a page.\n"))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the name of the base class
-        """Prints nothing: what is looked at is the reader's business."""
+        """Prints nothing: the requests of a reader are private."""
 
 
 class _Limited:

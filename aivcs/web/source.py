@@ -1,7 +1,7 @@
-"""What the pages show of a store, read as they need it, and masked.
+"""Reads the values that the pages show, on demand and masked.
 
-Nothing is kept but what is asked for, so memory does not grow with the store. What cannot be read
-is noted, and the rest is shown.
+Memory does not grow with the store. A run or log that cannot be read is noted in `unread`, and the
+rest is shown.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class BundleBackend:
         Args:
             url: Its path, or that after `bundle://`.
             settings: The settings of this opening.
-            limits: What it may hold; None for one of one's own.
+            limits: The limits of an untrusted bundle; None for a trusted one.
 
         Raises:
             NoRepositoryError: The file does not exist.

@@ -200,8 +200,8 @@ class MemoryBackend:
         cls,
         url: str,
         *,
-        shared: bool = False,  # noqa: ARG003 with whom?
-        private: bool = False,  # noqa: ARG003 as ever
+        shared: bool = False,  # noqa: ARG003 memory has no group to share with
+        private: bool = False,  # noqa: ARG003 memory is always private
         settings: Settings | Configure | None = None,
     ) -> MemoryBackend:
         """As `open`."""

@@ -123,7 +123,7 @@ class PostgresLogs:
         )
 
     def append_texts(self, name: str, texts: list[bytes]) -> int | None:
-        """As `LogDriver.append_texts`: numbered and linked by the server, who first came first."""
+        """As `LogDriver.append_texts`: the server numbers and links them in order of arrival."""
         if not texts or sum(map(len, texts)) > _FEW or "\0" in name:
             return None
         ((first,),) = self._session.change(

@@ -358,7 +358,7 @@ def _aside(act: Callable[[], Result]) -> Callable[[], Result]:
 
 
 def _remote(settings: Settings | Configure | None) -> RemoteSettings:
-    """How the server is reached. The store's own configuration, not read yet, has no say in it."""
+    """The settings for reaching the server; the store's own configuration does not affect them."""
     if callable(settings):
         settings = settings(None)
     return (settings or Settings()).remote

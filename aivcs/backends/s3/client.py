@@ -147,7 +147,7 @@ class Client:
 
         Args:
             folder: The folder, without a slash at its end.
-            after: A key below the folder: only keys behind it.
+            after: A key below the folder; only greater keys are listed.
         """
         count = len(self.location.prefix)
         path = f"{self.location.prefix}{folder}"
@@ -212,7 +212,7 @@ class Client:
         return self._request(act, key, f"write {key}", write=True)
 
     def put_file(self, key: str, file: BinaryIO) -> None:
-        """Writes a large object in parallel parts from a file, which is read from its begin."""
+        """Writes a large object in parallel parts from a file, which is read from its start."""
 
         def act(_: Any, path: str) -> None:
             from obstore import put
@@ -302,7 +302,7 @@ class Client:
     ) -> Iterator[Result]:
         """Calls a function with each argument, several at a time; yields the results in order.
 
-        An error of the arguments comes behind the results of those before it.
+        An error of the iterable is raised after the results of the arguments before it.
         """
         from collections import deque
 

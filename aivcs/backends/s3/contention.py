@@ -1,4 +1,4 @@
-"""Fairness between the writers of one log: who wins often waits, so that the others can win.
+"""Fairness between the writers of one log: a writer that wins often waits for the others.
 
 The winner knows the end of the log and needs one request to append again; a loser needs more. Tried
 again at once, one writer of eight stored nearly everything. So a writer that lost waits longer

@@ -45,10 +45,10 @@ _WRONG_KEY = {
     "TokenRefreshRequired": "the session token has expired",
 }
 _METADATA = re.compile(r"/latest/(?:api/token|meta-data/iam)")
-"""In requests to the service that gives instances their credentials, the last place to look."""
+"""Matches requests to the instance metadata service, the last source of credentials."""
 _NO_CREDENTIALS = "NoCredentials"
 _PROVIDER = re.compile(r"External AWS credential provider: \w+: ([^\n]*)")
-"""In the failure of a profile: what botocore says."""
+"""Matches the message of botocore in the failure of a profile."""
 _NO_PROFILE = "NoCredentialsOfProfile"
 _RENEW = "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew, or log in again"
 

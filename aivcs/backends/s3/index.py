@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = "index/runs"
 _LIMIT = 10**17
-"""Microseconds from which a run's time is taken off, so that the newest is the first by name."""
+"""A run's key holds this minus its time in microseconds, so that the newest sorts first."""
 _DIGITS = 17
 _BEFORE = "before"
 """The member of a row's metadata with the hash of the line before the last."""

@@ -25,7 +25,7 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 class Location:
-    """Where a store lies.
+    """The place of a store: bucket, prefix and server.
 
     Attributes:
         url: The URL, without a slash at its end.

@@ -139,7 +139,7 @@ class Budget:
             self._exceed(exceeded)
 
     def _tell(self, error: Exception) -> None:
-        """Warns at once, and once: the command may cost more than is allowed meanwhile."""
+        """Warns at the first failure only: until the store is back, only the time is limited."""
         if not self._is_warned:
             self._is_warned = True
             self._warn(f"aivcs: warning: not all limits are watched now: {error}")

@@ -303,7 +303,7 @@ def _become(
             os.dup2(source, target)
         signals.restore()
         try:
-            os.execvpe(argv[0], argv, environment)  # noqa: S606 a shell is what nobody asked for
+            os.execvpe(argv[0], argv, environment)  # noqa: S606 without a shell on purpose
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise

@@ -1,4 +1,4 @@
-"""The budget of `aivcs run exec`: its options, and what is told when it is exceeded."""
+"""The budget of `aivcs run exec`: its options, and the message when it is exceeded."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def finish(
 
 
 def _nothing() -> None:
-    """Does nothing, where nobody need be told of an append."""
+    """Does nothing: the push at the end of the run replaces the push after each append."""
 
 
 def annotate(

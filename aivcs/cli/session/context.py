@@ -31,13 +31,13 @@ class Context:
         policies: The policies of that store, as `aivcs.policy.select.policy_for`
             takes them; none where nothing is configured.
         quiet: Whether only errors are printed on standard error.
-        arguments: The command line.
+        arguments: The words of the command line, without the name of the program.
         opened: The repository that was opened last, if any.
         acting: The store at which the command acts instead, as the home of a release; or None.
         spool: The spool in which `recorder` records, or None.
         patience: Seconds of retries before a store cannot be reached; None: as configured.
-        keeps_apart: Whether a store is opened without the other one that has its blobs, by those
-            who read or change which one that is.
+        keeps_apart: Whether a store is opened without the separate store of its blobs, as the
+            commands do that read or change the setting `blobs`.
     """
 
     def __init__(self, environment: "Mapping[str, str] | None" = None) -> None:
@@ -231,7 +231,7 @@ class Context:
         return self._open_linked(store)
 
     def open_named(self, store: str) -> "Repository":
-        """Opens a store by URL or absolute path, whatever else is known of it."""
+        """Opens a store by URL or absolute path; does not check owner, trust or id."""
         from aivcs.repository import Repository
 
         return Repository.open(store, self.settings_for(store))

@@ -30,9 +30,9 @@ def deadline(
     error: type[AivcsError] = LateError,
     advice: str = "do it again to go on",
 ) -> Iterator[None]:
-    """Returns a block that may take a time at most, also within a match of a regular expression.
+    """Returns a block with a time limit, which also interrupts a match of a regular expression.
 
-    In another thread than the first, where no signals arrive, nothing is limited.
+    Outside the main thread, where no signals arrive, nothing is limited.
 
     Args:
         seconds: The time; None for any.

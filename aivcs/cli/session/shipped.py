@@ -15,7 +15,7 @@ def find(beside: str, below_share: str) -> str | None:
     """Returns the path of a shipped file, or None if it was left out of this installation.
 
     Args:
-        beside: Its path beside the package.
+        beside: Its path relative to the folder that holds the package.
         below_share: Its path below `share/`.
     """
     import sysconfig

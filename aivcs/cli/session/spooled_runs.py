@@ -1,4 +1,4 @@
-"""Erasing runs that were recorded in a spool: what waits is erased there, the rest in both places.
+"""Erases runs that were recorded in a spool: waiting runs there, pushed runs in both places.
 
 A run that waits is at home in its spool. It is erased there, and the store learns of it with the
 next push. Of one that has arrived, the spool has a copy until the day is over.

@@ -38,7 +38,7 @@ LOCK_S = 60.0
 PATIENCE_S = 5.0
 """Seconds for which a job waits for a store that is away, at most."""
 _IMPATIENCE_S = 1.0
-"""The same if it was away a minute ago."""
+"""Seconds that a job waits instead if the store was away in the last minute."""
 
 
 def spool_place(context: "Context") -> str:

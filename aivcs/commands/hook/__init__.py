@@ -1,1 +1,1 @@
-"""The commands of `aivcs hook`: what agents' programs leave behind, and being called by them."""
+"""The commands of `aivcs hook`: agents' programs call aivcs, which imports their sessions."""

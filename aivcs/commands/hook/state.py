@@ -32,7 +32,7 @@ def state_folder(environment: Mapping[str, str], home: str) -> str:
 
 
 def read_state(folder: str, program: str) -> dict[str, Any]:
-    """Returns what is known of a program's captures; nothing where nothing is.
+    """Returns the stored state of a program's captures; {} without a readable file.
 
     Members, all optional: `called_at`, `captured_at`, `session`, `run`, `new_events`, `store`,
     `error`, `error_at`, and `pid` while a capture is going on.

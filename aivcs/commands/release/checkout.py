@@ -86,7 +86,7 @@ def checkout(
             raise ConflictError(f"{link!a} is there and is not a link; move it away")
         os.makedirs(versions, exist_ok=True)
         with _lock(versions, repo.store.settings.lock_timeout):
-            record = current(repo, name)  # behind the lock: who comes last, brings what is live
+            record = current(repo, name)  # under the lock: the last caller wins
             if terms is not None:
                 require_deployable(repo, name, record.seq, terms)
             _sweep(versions)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aivcs.sync.transfer import Copied
 
 _FEW = 64
-"""Selected runs up to which the target is asked for each; beyond, it lists what it has."""
+"""Number of selected runs up to which each is looked up; for more, the target is listed."""
 
 
 class Copy:

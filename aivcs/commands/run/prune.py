@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aivcs.repository import Repository
 
 _SHARE = 5
-"""One in so many runs may be erased at once, unless a number is given."""
+"""At most one run in this many is erased at once, unless a number is given."""
 _RECORDS = 10
 """Records, of a thousand runs each, that are stored before the first of them is carried out."""
 

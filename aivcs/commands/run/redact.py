@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 KIND = "redaction"
 """The kind of the event in a run that goes on, and of an annotation with a masked copy."""
 MASK = "[redacted]"
-"""What stands in a masked copy in the place of what was erased."""
+"""The text that replaces the erased text in a masked copy."""
 _CHUNK = 1 << 20
 _MAX_PLACES = 5
 """Places that an error names, at most."""

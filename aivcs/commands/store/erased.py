@@ -1,4 +1,4 @@
-"""What was erased since a head was taken, and whether those who did it may."""
+"""Judges the erasures since a head was taken: whether an allowed eraser recorded each."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aivcs.trace.usage import ModelCall
 
 VERSION = 1
-"""The version of what is written for what. A later one may write other texts for the same run."""
+"""The version of the mapping. A later one may write other texts for the same run."""
 
 
 class Run(NamedTuple):

@@ -68,7 +68,7 @@ def _seconds(text: Any, where: str) -> int:
     """The seconds of an age such as 7d.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The text is not an age.
     """
     number = text[:-1] if isinstance(text, str) else ""
     if number.isascii() and number.isdecimal() and len(number) < 10 and text[-1] in _UNITS:

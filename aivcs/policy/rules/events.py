@@ -85,7 +85,7 @@ def _judge(wanted: list[dict[str, Any]], release: ProposedRelease) -> Iterable[V
         ]
         ok: bool | None = bool(runs) and not failing
         if failing and all(_is_met_or_erased(event, run.last) for run in runs):
-            ok = None  # what it said is gone, so nobody can tell
+            ok = None  # its content is gone, so the rule cannot be checked
         if not runs:
             found = f"no run that counts{release.discounted_runs()}"
         elif failing:

@@ -1,4 +1,4 @@
-"""`require_runs = N`: so many runs of exactly this spec completed with success."""
+"""`require_runs = N`: N runs of exactly this spec completed with success."""
 
 from __future__ import annotations
 

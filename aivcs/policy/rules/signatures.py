@@ -1,4 +1,4 @@
-"""`require_signatures = N`: the signatures of so many different allowed signers.
+"""`require_signatures = N`: the signatures of N different allowed signers.
 
 One key counts once, whatever names it has, and one signer counts once, however many keys.
 """

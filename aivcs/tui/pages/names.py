@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class NamesPage(Page):
-    """What is live."""
+    """The live releases, and the agents that have runs."""
 
     title = "what is live"
 

@@ -1,4 +1,4 @@
-"""What every page has: a title, lines, and keys of its own."""
+"""The base of every page: a title, lines, and keys of its own."""
 
 from __future__ import annotations
 

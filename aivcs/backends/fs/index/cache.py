@@ -173,9 +173,9 @@ class Index:
         """Returns the newest rows that fit, whatever their tags.
 
         Args:
-            run_filter: What is wanted.
-            before: Only those that come behind the run with this moment of creation and this id.
-            number: At most so many.
+            run_filter: The filter.
+            before: Only rows after the run with this time of creation and this id in the list.
+            number: The number of rows, at most.
         """
         return self._newest(_SELECT, run_filter, before, number)
 
@@ -216,9 +216,9 @@ class Index:
         """Returns id, agent, status, moment of creation and duration of runs that fit, by id.
 
         Args:
-            run_filter: What is wanted; its tags do not count.
-            after: Only those whose ids come behind this one.
-            number: At most so many.
+            run_filter: The filter; its tags are ignored.
+            after: Only runs with a greater id.
+            number: The number of rows, at most.
         """
         conditions, values = _conditions(run_filter)
         return self._all(
@@ -239,12 +239,12 @@ class Index:
         return counts
 
     def begins(self, prefix: str, status: "str | None", number: int) -> "list[Row]":
-        """Returns the newest rows of runs whose id begins so.
+        """Returns the newest rows of the runs whose id has a prefix.
 
         Args:
-            prefix: How the id begins.
-            status: Only those that were this.
-            number: At most so many.
+            prefix: The prefix of the id.
+            status: Only runs that had this status; None is any.
+            number: The number of rows, at most.
         """
         where, values = "status IS NOT NULL", []
         if status is not None:
@@ -260,11 +260,11 @@ class Index:
         )
 
     def agents(self, prefix: str, number: int) -> "dict[str, str]":
-        """Returns the names of agents that begin so, each with the moment of its last run.
+        """Returns the agent names with a prefix, each with the time of its newest run.
 
         Args:
-            prefix: How the name begins.
-            number: At most so many.
+            prefix: The prefix of the name.
+            number: The number of names, at most.
         """
         first, last = _range(prefix)
         rows = self._all(_AGENTS, (first, last, last, number))
@@ -318,15 +318,15 @@ def write(
     old: "Index | None" = None,
     gone: "Iterable[str]" = (),
 ) -> bool:
-    """Puts a new index in the place of what is there; tells whether it did.
+    """Replaces the index by a new one; tells whether it did.
 
-    What took that place after the caller began to look at the logs has been made from a later look
-    at them, so it stays.
+    An index that another process put in place since `place` was read is kept: it was made from a
+    later reading of the logs.
 
     Args:
         folder: The store's folder.
-        rows: Rows to add, or to put in the place of those of the same runs. What they raise is
-            raised.
+        rows: The rows to add; they replace older rows of the same runs. An error of the iterator
+            is raised.
         folders: As `Index.folders`, complete when the rows have been read; None for one that is
             gone.
         place: What `place_of` said before the first log was looked at.
@@ -425,10 +425,10 @@ def stamp_of(status: os.stat_result) -> "Stamp":
 
 
 def record_of(row: "Row") -> "RunRecord":
-    """Returns the record that a row was made of.
+    """Returns the record in a row.
 
     Raises:
-        BrokenError: It was made of none.
+        BrokenError: The row holds no valid record.
     """
     run_id, _, _, _, _, status, created_at, agent, spec, git_sha, tags, owner, *ending = row
     try:
@@ -457,12 +457,12 @@ def record_of(row: "Row") -> "RunRecord":
 
 
 def shard_range(shard: str) -> "tuple[str, str]":
-    """Returns the ids between which those of one folder lie."""
+    """Returns the bounds of the run ids in one folder: from the first, below the second."""
     return shard, shard[:-1] + chr(ord(shard[-1]) + 1)
 
 
 def _range(prefix: str) -> "list[str]":
-    """The texts between which those lie that begin so."""
+    """The bounds, in SQLite's order, of the texts with a prefix."""
     return [prefix, f"{prefix}\U0010ffff"]
 
 

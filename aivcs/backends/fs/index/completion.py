@@ -45,12 +45,12 @@ class Glance:
     def runs(
         self, prefix: str = "", *, status: "RunStatus | None" = None, limit: int = 50
     ) -> "list[RunRecord]":
-        """Returns runs whose id begins so, newest first.
+        """Returns runs whose id has a prefix, newest first.
 
         Args:
-            prefix: How the id begins.
-            status: Only those that are this; what is returned was asked of the log itself.
-            limit: At most so many, newer rather than older ones.
+            prefix: The prefix of the id.
+            status: Only runs with this status, which is read from the log; None is any.
+            limit: The number of runs, at most; newer runs are preferred.
 
         Raises:
             BackendError: The folder of runs cannot be looked into.
@@ -81,8 +81,8 @@ class Glance:
         """Returns names of agents that begin so, each with the moment of a late run of it.
 
         Args:
-            prefix: How the name begins.
-            limit: At most so many.
+            prefix: The prefix of the name.
+            limit: The number of names, at most.
 
         Raises:
             BackendError: The folder of runs cannot be looked into.
@@ -100,11 +100,11 @@ class Glance:
         return agents
 
     def blobs(self, prefix: str = "", *, limit: int = 50) -> "list[tuple[str, int, float]]":
-        """Returns digests that begin so, newest first, each with bytes and moment (since 1970).
+        """Returns digests with a prefix, newest first, with bytes and POSIX time of the put.
 
         Args:
-            prefix: How the digest begins.
-            limit: At most so many, newer rather than older ones.
+            prefix: The prefix of the digest.
+            limit: The number of digests, at most; newer ones are preferred.
 
         Raises:
             BackendError: The folder of objects cannot be looked into.

@@ -40,7 +40,7 @@ class HoldingListing(Listing):
         self._scan = LogScanner(folder, sought.may_hold)
 
     def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
-        """Yields the runs that fit, newest first, at most so many."""
+        """Yields the matching runs that can hold the text, newest first, at most `limit`."""
         sought = self._sought
         named = narrow(self._folder, sought.parts) if sought.uses_index else None
         if named is not None:

@@ -68,10 +68,10 @@ class IndexedListing(Listing):
         self._accepts = accepts
 
     def newest(self, run_filter: "RunFilter", limit: "int | None") -> "Iterator[RunRecord]":
-        """Yields the runs that fit, newest first, at most so many."""
-        # A log that was overwritten in place may say that a run goes on which the index calls over:
-        # only who looks at every log finds it. Else it is enough to prove the rows that are shown.
-        # Of runs that somebody looks through, those are shown that hold what was sought.
+        """Yields the matching runs, newest first, at most `limit`."""
+        # A log that was overwritten in place may hold a RUNNING run that the index lists as ended;
+        # only a look at every log finds it. For other lists it is enough to check the shown rows.
+        # A search (`accepts`) shows only the runs that can hold its text.
         accepts = self._accepts
         every = (limit is None and accepts is None) or run_filter.status is RunStatus.RUNNING
         opened = self._open(every=every)
@@ -151,7 +151,7 @@ class IndexedListing(Listing):
         return counts
 
     def _open(self, *, every: bool) -> "tuple[Index, Survey] | None":
-        """Opens the index and finds what has changed since; None if there is no use of one."""
+        """Opens the index and finds the changes since; None if only the logs are to be read."""
         opened = self._look(every=every, is_new=False)
         if opened is None and has_more_than(self._folder, _FEW):
             place = place_of(self._folder)

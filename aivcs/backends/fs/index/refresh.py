@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Unread = list[tuple[str, StorageError]]
 
 _MANY = 5000
-"""Logs to read from which on making the index anew is no more work."""
+"""Number of changed logs above which the index is rebuilt instead of updated."""
 _WORTH = 8
 """Changes from which on a new index may be written; fewer are found again as fast."""
 _READ = 32

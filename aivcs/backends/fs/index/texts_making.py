@@ -49,9 +49,9 @@ _BATCH = 1 << 20
 _TERMS = 100_000
 """Words in one row of the list of all."""
 _FEW = 256
-"""Runs that are not indexed below which a newer index is not worth writing."""
+"""Number of unindexed runs that never causes a rewrite of the index."""
 _SHARE = 32
-"""Of so many runs one may be not indexed before a newer index is worth writing."""
+"""The index is rewritten when the unindexed runs exceed its runs divided by this."""
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TABLES = (
     f"PRAGMA user_version = {VERSION}",
@@ -188,7 +188,7 @@ def make(
 
 
 def _is_worth(folder: "Folder", old: TextIndex) -> bool:
-    """Whether so many runs are not indexed that a newer index saves more than it costs."""
+    """Whether enough runs are not indexed that rewriting the index is worth its cost."""
     total = old.totals()[0]
     missing = len(old.pending())
     covered = old.folders()

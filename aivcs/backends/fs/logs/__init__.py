@@ -328,7 +328,7 @@ class LockedLog:
         return os.dup(self._fd)
 
     def empty(self) -> None:
-        """Takes back all lines of a log that was created just now, as far as the disk lets one."""
+        """Empties a log that was just created, if the disk allows it; never fails."""
         try:
             os.ftruncate(self._fd, 0)
         except OSError:
