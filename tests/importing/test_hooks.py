@@ -148,6 +148,16 @@ class TestInstall:
         )
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
+    @pytest.mark.parametrize("program", ["claude-code", "codex", "gemini"])
+    def test_in_a_project_is_recognised_and_removed(self, aivcs, program):
+        aivcs.ok("hook", "install", "--project", program)
+        (path,) = (path for path in aivcs.folder.glob(".*/*.json") if path.parent != aivcs.store)
+        once = path.read_text()
+        assert "already" in aivcs.ok("hook", "install", "--project", program).err.decode()
+        assert path.read_text() == once
+        aivcs.ok("hook", "uninstall", "--project", program)
+        assert json.loads(path.read_text()) == {}
+
     def test_needs_a_store(self, outside):
         outside("hook", "install", "claude-code", code=10)
         assert not (outside.home / ".claude").exists()

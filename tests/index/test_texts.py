@@ -267,6 +267,17 @@ class TestWordsThatAreUnusual:
         assert len(found(repo, "word")) == 12
         assert len(found(repo, "word 7")) == 0
 
+    def test_a_part_that_more_runs_have_than_are_named_rules_nothing_out(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(texts_making, "_PIECE", 200)
+        monkeypatch.setattr("aivcs.backends.fs.logs.scanning._BLOCK", 1000)
+        long = ["needle " + "é" * 90 for _ in range(80)]  # a log of several documents
+        repo = make_store(tmp_path, [long, *(["needle"] for _ in range(5))])
+        index_all(repo)
+        assert texts.narrow(folder_of(repo), ["needle"], most=5) is None
+        assert len(texts.narrow(folder_of(repo), ["needle"], most=6) or ()) == 6
+
 
 class TestForgetting:
     SECRET = b"hunter2secret"

@@ -80,7 +80,7 @@ _Path = list[tuple[Span, Item]]
 
 def _found(text: str, program: str) -> Iterator[tuple[_Path, Item]]:
     """Yields the holders of each hook of ours up to its event, innermost first, and its command."""
-    calls = re.compile(rf"(?:^|[\s/\"'])aivcs\b.* hook run {re.escape(program)}(?=\s|$)")
+    calls = re.compile(rf"(?:^|[\s/\"'])aivcs\b.* hook run {re.escape(program)}(?=[\s;]|$)")
     root = json_edit.root_of(text)
     hooks = json_edit.find(root, "hooks")
     if text[root.start] != "{":

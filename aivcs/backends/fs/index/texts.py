@@ -98,7 +98,7 @@ class TextIndex:
         os.close(self._fd)
 
     def holding(self, parts: "Sequence[str]", most: int) -> "set[str] | None":
-        """Returns the indexed runs whose words have all of some parts, at most so many.
+        """Returns the indexed runs whose words have all of some parts, `most` of them at most.
 
         None if the parts rule nothing out.
         """
@@ -109,7 +109,7 @@ class TextIndex:
             return set()
         wanted = " AND ".join("(" + " OR ".join(f'"{w}"' for w in words) + ")" for words in known)
         rows = self._all(
-            "SELECT run_id FROM texts JOIN documents ON document = texts.rowid "
+            "SELECT DISTINCT run_id FROM texts JOIN documents ON document = texts.rowid "
             "WHERE texts MATCH ? LIMIT ?",
             (wanted, most),
         )
