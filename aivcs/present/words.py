@@ -2,20 +2,6 @@
 
 from __future__ import annotations
 
-_JOINERS = frozenset("\u200c\u200d")
-"""Format characters that are parts of words and emoji, and harmless."""
-
-
-def visible(text: str) -> str:
-    r"""Returns a text with every character spelled out that would be obeyed or not be seen.
-
-    Control characters, line separators and the invisible marks that reorder text become `\n`,
-    `\x1b`, `\u202e`; letters, signs and spaces of every script stay.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if _is_shown(c) else ascii(c)[1:-1] for c in text)
-
 
 def short_run(run_id: str) -> str:
     """Returns the beginning of a run's id that names it among others; of some ids, all of it.
@@ -29,14 +15,6 @@ def short_run(run_id: str) -> str:
         if run_id[14] == "7":
             return run_id[:18]
     return run_id
-
-
-def _is_shown(character: str) -> bool:
-    if character.isprintable() or character in _JOINERS:
-        return True
-    from unicodedata import category
-
-    return category(character) == "Zs"
 
 
 def duration(milliseconds: int | None) -> str:

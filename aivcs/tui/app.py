@@ -14,13 +14,13 @@ from textual.app import App
 from textual.events import Key
 
 from aivcs.errors import AivcsError
-from aivcs.present.words import visible
 from aivcs.tui.bars import ENTER, Bar, hints_row, title_row
 from aivcs.tui.listing import Progress, Stopped, rows_listing
 from aivcs.tui.opened import Opened
 from aivcs.tui.prompt import Prompt
 from aivcs.tui.row import BAD, MARK, Row, line
 from aivcs.tui.screen import CSS, Rows
+from aivcs.util.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

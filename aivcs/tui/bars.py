@@ -9,9 +9,9 @@ from rich.style import Style
 from textual.message import Message
 from textual.widget import Widget
 
-from aivcs.present.words import visible
 from aivcs.tui.row import BOLD, DIM, MARK, PLAIN, Row, column
 from aivcs.tui.screen import strip_of
+from aivcs.util.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

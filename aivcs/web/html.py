@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aivcs.present.words import visible
+from aivcs.util.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

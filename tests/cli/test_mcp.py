@@ -197,6 +197,17 @@ class TestTools:
         codes = [answer.get("error", {}).get("code") for answer in answers]
         assert codes == [-32700, -32600, -32600, -32700, -32601, -32602, -32602, None]
 
+    def test_a_list_of_messages_is_answered_by_a_list(self, ask):
+        # https://modelcontextprotocol.io/specification/2025-03-26/basic#batching
+        ping = {"jsonrpc": "2.0", "method": "ping"}
+        sent = [ping | {"id": 1}, ping, 5, ping | {"id": "b"}]
+        (answers, alone) = ask(
+            json.dumps(sent).encode() + b"\n", json.dumps([ping]).encode() + b"\n", ping
+        )
+        assert [each["id"] for each in answers] == [1, None, "b"]
+        assert answers[1]["error"]["code"] == -32600
+        assert "result" in alone
+
     def test_nothing_is_written_by_reading(self, aivcs, ask, run, unchanged):
         requests = [
             {"method": "tools/call", "params": {"name": name, "arguments": {"run": run}}}

@@ -397,14 +397,15 @@ class TestMarkdown:
             assert "@someone" not in rest, line
 
     def test_nothing_of_a_run_is_obeyed_by_a_terminal(self):
-        bait = "\x1b]0;x\x07 \x9b31m \u202e \u2066 a\r\nb\tc é 👩\u200d🔬"
+        bait = "\x1b]0;x\x07 \x9b31m \u202e \u2066 a\r\nb\tc é 👩\u200d🔬\U000e0101 ❤\ufe0f"
         events = [
             ("message", {"role": bait, "content": bait}),
             ("tool_called", {"tool_name": bait, "arguments": {"x": bait}}),
             ("tool_failed", {"tool_name": bait, "error": bait, "output": bait}),
         ]
         page = texts(markdown.write(run_of(events, tags={"x": bait})))
-        assert "```text\n\\x1b]0;x\\x07 \\x9b31m \\u202e \\u2066 a\nb\tc é 👩\u200d🔬\n```" in page
+        said = "\\x1b]0;x\\x07 \\x9b31m \\u202e \\u2066 a\nb\tc é 👩\u200d🔬\\U000e0101 ❤\ufe0f"
+        assert f"```text\n{said}\n```" in page
         assert not set(page) & set("\x1b\x07\x9b\u202e\u2066\r")
 
     def test_a_long_text_is_cut_and_its_length_told(self):

@@ -10,7 +10,9 @@ from aivcs.specs.manifest import File, encode_manifest, encode_spec
 MARKUP = (
     """<script>alert(1)</script><img src=x onerror=alert(2)>"'></td></table><style>*{}</style>"""
 )
-CONTROLS = "\x1b[31mred\x1b[0m \x00 \u202eevil\u2066 \u2028 \x9b2J \x1b]8;;http://evil.example\x07"
+CONTROLS = (
+    "\x1b[31mred\x1b[0m \x00 \u202eevil\u2066 \u2028 \x9b2J \x1b]8;;http://e.example\x07 \u3164"
+)
 SECRETS = (
     "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345",
     "sk-ant-" + "0123456789abcdefghijABCDEFGHIJ0123456789",

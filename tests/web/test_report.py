@@ -131,6 +131,7 @@ class TestStrangers:
         odd = {c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}}
         assert odd == {"\n"}
         assert "\\u202eevil" in text
+        assert "\\u3164" in text
         assert "\\x1b[31mred" in text
 
     @pytest.mark.parametrize("more", [[], ["--no-redact"]])

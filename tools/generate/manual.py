@@ -168,6 +168,15 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs clone": _COPIED,
     "aivcs bundle create": {14: "Something to be written is damaged; no file was made."},
     "aivcs bundle verify": _DAMAGED,
+    "aivcs run exec": {
+        0: "The command ended with 0. Any other exit code of the command is that of aivcs, too.",
+        2: "The command line is wrong: nothing was executed.",
+        124: "The command exceeded its budget, and was ended.",
+        125: "aivcs itself failed: nothing was executed, as for a spec that is not in the store; or "
+        "not all of it could be recorded.",
+        126: "The command could not be executed.",
+        127: "The command was not found.",
+    },
     "aivcs report": {**_RUN, 14: "Something could not be read; the report says what."},
     "aivcs head": {14: "A log is damaged."},
     "aivcs blob get": {

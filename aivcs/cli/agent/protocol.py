@@ -97,13 +97,24 @@ class Server:
         self._info = {"name": "aivcs", "title": "aivcs", "version": version}
 
     def answer(self, line: bytes) -> bytes | None:
-        """Returns the line that answers a line; None where none is due, as for a notification."""
+        """Returns the line that answers a line; None where none is due, as for a notification.
+
+        A line may be a list of messages: 2025-03-26 requires servers to receive these.
+        """
         try:
             message = parse(line.decode())
         except (UnicodeDecodeError, SerializationError) as error:
-            return _line(None, error={"code": _PARSE_ERROR, "message": f"not JSON: {error}"})
+            told = {"code": _PARSE_ERROR, "message": f"not JSON: {error}"}
+            return _line(_response(None, error=told))
+        if isinstance(message, list) and message:
+            answers = [answer for each in message if (answer := self._answer(each)) is not None]
+            return _line(answers) if answers else None
+        answer = self._answer(message)
+        return None if answer is None else _line(answer)
+
+    def _answer(self, message: Any) -> dict[str, Any] | None:
         if not isinstance(message, dict):
-            return _line(None, error={"code": _INVALID_REQUEST, "message": "not a request"})
+            return _response(None, error={"code": _INVALID_REQUEST, "message": "not a request"})
         number, method = message.get("id"), message.get("method")
         if "id" not in message:
             return None
@@ -115,10 +126,10 @@ class Server:
             params = message.get("params", {})
             if not isinstance(params, dict):
                 raise _RefusedError(_INVALID_PARAMS, "params must be an object")
-            return _line(number, result=self._result(method, params))
+            return _response(number, result=self._result(method, params))
         except _RefusedError as refused:
             number = number if type(number) in {str, int} else None
-            return _line(number, error=refused.error)
+            return _response(number, error=refused.error)
 
     def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         meta = params.get("_meta")
@@ -209,5 +220,9 @@ def _content(text: str, *, is_error: bool = False) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], "isError": is_error}
 
 
-def _line(number: Any, **members: Any) -> bytes:
-    return encode_trusted({"jsonrpc": "2.0", "id": number, **members}).encode() + b"\n"
+def _response(number: Any, **members: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, **members}
+
+
+def _line(value: Any) -> bytes:
+    return encode_trusted(value).encode() + b"\n"

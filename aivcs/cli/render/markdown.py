@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from aivcs.formats.masking import Masker
-from aivcs.present.words import visible
+from aivcs.util.visible import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

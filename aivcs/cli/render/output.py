@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from aivcs.cli.render.table import Shown, draw
 from aivcs.codec.json import encode_trusted
-from aivcs.present.words import visible
+from aivcs.util.visible import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from aivcs.formats.write.run import as_words, content_of
 from aivcs.trace.exchanges import exchanges
 from aivcs.trace.timeline import CALL, MESSAGE, RESULT
 from aivcs.trace.usage import Usage
+from aivcs.util.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +30,6 @@ LIMIT = 4000
 _LINE = 300
 """Characters of what is told on one line, at most."""
 _TICKS = re.compile("`+")
-_OBEYED = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
-"""Control characters but tabs and ends of lines, and invisible marks that reorder text."""
 
 
 def write(run: Run) -> Iterator[str]:
@@ -134,7 +131,7 @@ def _given(arguments: Any) -> str:
 
 
 def _fence(text: str) -> str:
-    text = _spelled(_cut(text, LIMIT).replace("\r\n", "\n"))
+    text = visible(_cut(text, LIMIT).replace("\r\n", "\n"), keep="\n\t")
     ticks = "`" * max(3, 1 + max(map(len, _TICKS.findall(text)), default=0))
     end = "" if text.endswith("\n") else "\n"
     return f"{ticks}text\n{text}{end}{ticks}\n\n"
@@ -142,14 +139,10 @@ def _fence(text: str) -> str:
 
 def _code(text: str) -> str:
     """A text on one line, as code."""
-    line = _spelled(" ".join(text.split())).replace("|", "\\|")
+    line = visible(" ".join(text.split())).replace("|", "\\|")
     ticks = "`" * (1 + max(map(len, _TICKS.findall(line)), default=0))
     space = " " if line[:1] == "`" or line[-1:] == "`" else ""
     return f"{ticks}{space}{line}{space}{ticks}" if line else "-"
-
-
-def _spelled(text: str) -> str:
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _cut(text: str, most: int) -> str:
