@@ -203,11 +203,11 @@ def value_excerpt(text: str) -> str:
     return ascii(text if len(text) <= 40 else text[:40] + "…")
 
 
-def not_json(text: str, where: str = "") -> SerializationError:
+def not_json(text: str) -> SerializationError:
     """Returns the error that says where and why a text is not acceptable JSON."""
     from aivcs.codec.json_errors import find_fault
 
-    return SerializationError(f"{where}{find_fault(text) or 'not acceptable JSON'}")
+    return SerializationError(find_fault(text) or "not acceptable JSON")
 
 
 def _check(value: "Any", max_depth: int = MAX_DEPTH) -> None:

@@ -85,16 +85,8 @@ class Exchange:
         return took if took >= 0 else None
 
 
-def exchanges(
-    events: Iterable[RunEvent], *, window: int = WINDOW, held: int = HELD
-) -> Iterator[Exchange]:
-    """Yields the exchanges of a run.
-
-    Args:
-        events: Its events, ordered by seq.
-        window: The number of exchanges held back, at most.
-        held: The characters of texts held back, at most.
-    """
+def exchanges(events: Iterable[RunEvent]) -> Iterator[Exchange]:
+    """Yields the exchanges of a run, from its events in the order of their seqs."""
     waiting: deque[tuple[Exchange, int]] = deque()
     calls: dict[tuple[str, str], deque[Exchange]] = {}
     size = 0
@@ -110,7 +102,7 @@ def exchanges(
                 calls.setdefault(_key(reading), deque()).append(exchange)
             waiting.append((exchange, weight))
         size += weight
-        while waiting and (not waiting[0][0].is_open or len(waiting) > window or size > held):
+        while waiting and (not waiting[0][0].is_open or len(waiting) > WINDOW or size > HELD):
             exchange, weight = waiting.popleft()
             size = size - weight if waiting else 0  # results are counted, and not by exchange
             if exchange.is_open:

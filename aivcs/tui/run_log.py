@@ -179,10 +179,6 @@ class RunLog:
                     return number - 1, found
         return None
 
-    def index_of(self, event: int) -> int:
-        """Returns the line of an event, by its number from 0."""
-        return len(self.head) + event
-
     def find_seq(self, seq: int, progress: Progress) -> int | None:
         """Returns the line of the event with a seq, which most often is the event's number."""
         wanted = tuple(f'{{"type":"{kind}","seq":{seq},'.encode() for kind in _OF_EVENTS)

@@ -176,9 +176,12 @@ class TestCreate:
         full.ok("bundle", "verify", "../disk/real.tar")
 
     def test_what_cannot_be_written_is_said(self, full):
-        full("bundle", "create", "nowhere/b.tar", code=16)
-        full("bundle", "create", "", code=2)
-        full("bundle", "create", "b.tar", "--release", "no-such", code=12)
+        refused = full("bundle", "create", "nowhere/b.tar", code=16)
+        assert "nowhere" in refused.complaint
+        assert "unset" in full("bundle", "create", "", code=2).complaint
+        absent = full("bundle", "create", "b.tar", "--release", "no-such", code=12)
+        assert "no-such" in absent.complaint
+        assert not (full.folder / "b.tar").exists()
 
     def test_an_empty_store_can_be_bundled(self, here, tmp_path):
         here.ok("bundle", "create", "../b.tar")

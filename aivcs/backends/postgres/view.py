@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     Fetch = Callable[[int, int], list[tuple[int, bytes]]]
 
-LINK = 67
-"""Bytes of a hash, the quote and brace after it, and the newline: the end of every line."""
-
 
 class Tail:
     """The end of a log, as one row tells it.

@@ -33,12 +33,12 @@ class SignedRequests:
         prefix: The beginning of the keys of the store.
     """
 
-    def __init__(self, location: Location, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, location: Location) -> None:
         """Takes the place of the store."""
         self.prefix = location.prefix
-        options = store_options(location, environment)
+        options = store_options(location, os.environ)
         self._region = str(options["region"])
-        self._credentials = credentials_of(options, environment)
+        self._credentials = credentials_of(options, os.environ)
         is_virtual = bool(options.get("virtual_hosted_style_request"))
         endpoint = location.endpoint or f"https://s3.{self._region}.amazonaws.com"
         parts = urlsplit(endpoint)

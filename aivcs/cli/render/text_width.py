@@ -26,10 +26,9 @@ def cut(text: str, room: int) -> str:
     return _beginning(text, max(room - 1, 0)) + "…"[: max(room, 0)]
 
 
-def pad(text: str, room: int, *, right: bool = False) -> str:
-    """Returns a text with spaces after it, or before it, so that it fills at least `room` cells."""
-    spaces = " " * (room - width(text))
-    return spaces + text if right else text + spaces
+def pad(text: str, room: int) -> str:
+    """Returns a text with spaces after it, so that it fills at least `room` cells."""
+    return text + " " * (room - width(text))
 
 
 def wrap(text: str, room: int) -> Iterator[str]:

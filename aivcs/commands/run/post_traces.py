@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from http.client import HTTPMessage
     from typing import IO, Any
 
-TIMEOUT = 30.0
+_TIMEOUT = 30.0
 """Seconds to wait for an answer."""
 _PATH = "/v1/traces"
 _AGAIN = frozenset({429, 502, 503, 504})
 """Statuses after which OTLP asks to try again."""
 _WAITS = (1.0, 2.0)
+"""Seconds to wait before each new attempt, where the server asks for one."""
 _ANSWER = 64 << 10
 
 
@@ -36,8 +37,6 @@ def post(
     batches: Iterable[str],
     *,
     headers: Mapping[str, str] | None = None,
-    timeout: float = TIMEOUT,
-    waits: Iterable[float] = _WAITS,
     encode: Callable[[str], bytes] | None = None,
 ) -> int:
     """Posts batches of spans, one request each; returns their number.
@@ -46,8 +45,6 @@ def post(
         url: The server (then `/v1/traces` is appended) or the whole address.
         batches: The lines of `aivcs.formats.write.otlp`.
         headers: Further headers of each request.
-        timeout: Seconds to wait for an answer.
-        waits: Seconds to wait before each new attempt, where the server asks for one.
         encode: Returns a batch as protobuf, to be posted instead of JSON; or None.
 
     Raises:
@@ -65,8 +62,8 @@ def post(
     number = 0
     for batch in batches:
         body = batch.encode() if encode is None else encode(batch)
-        left = list(waits)
-        while not _send(opener, Request(address, body, sent), timeout, is_last=not left):  # noqa: S310 the scheme is checked
+        left = list(_WAITS)
+        while not _send(opener, Request(address, body, sent), _TIMEOUT, is_last=not left):  # noqa: S310 the scheme is checked
             sleep(left.pop(0))
         number += 1
     return number

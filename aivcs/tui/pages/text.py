@@ -55,14 +55,14 @@ def value_rows(value: Any, cells: int, open_blob: OpenBlob) -> Iterator[Row]:
             yield from _member_rows(name, text, begin, room)
 
 
-def text_rows(text: str, cells: int, style: str = PLAIN) -> Iterator[Row]:
+def text_rows(text: str, cells: int) -> Iterator[Row]:
     """Yields a text of any number of lines, broken where they are too long."""
     begin = 0
     while begin <= len(text):
         end = text.find("\n", begin)
         end = len(text) if end < 0 else end
         for part in wrapped(text[begin:end].removesuffix("\r").expandtabs(4), cells):
-            yield Row([(part, style)])
+            yield Row([(part, PLAIN)])
         begin = end + 1
         if begin == len(text):
             return
