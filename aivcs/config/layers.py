@@ -43,7 +43,7 @@ _PLACES = {
     TRUST: "stands in your own configuration only: aivcs trust URL",
     REQUIRE_STORE: f"stands in the system's configuration only: {config_files.MACHINE}",
 }
-_POLICY_AMISS = frozenset({POLICY, "policies"})
+_POLICY_MISSPELLINGS = frozenset({POLICY, "policies"})
 """Misspellings of the `policy` table, lower case. A key below one is reported, and blocks
 releases."""
 
@@ -84,7 +84,7 @@ def parse_config(
     for dotted, value in found:
         key = find_key(dotted)
         if key is None:
-            if dotted.partition(".")[0].lower() in _POLICY_AMISS:
+            if dotted.partition(".")[0].lower() in _POLICY_MISSPELLINGS:
                 # Its author wants rules to hold, and these are not rules: nothing is released.
                 values.setdefault(POLICY, dotted)
             if warn is not None:

@@ -103,7 +103,7 @@ def adopt(logs: LogDriver, name: str, source: Source, erasures: Erasures | None 
             raise DivergedError(name, parting(_read(logs, name), source()))
         try:
             if checked.kept is not None:
-                logs.update(name, _behind(own, checked.kept))
+                logs.update(name, _after(own, checked.kept))
                 return checked.head
             return _append(logs, name, source, own, checked.ends)
         except _MovedError:
@@ -255,7 +255,7 @@ def _read(logs: LogDriver, name: str) -> Iterator[bytes]:
 
 
 def _append(logs: LogDriver, name: str, source: Source, own: Head, ends: list[Head]) -> Head:
-    """Appends the pieces of a source behind the lines that are here.
+    """Appends the pieces of a source after the lines that are here.
 
     Raises:
         _MovedError: Somebody appended to the log first.
@@ -268,7 +268,7 @@ def _append(logs: LogDriver, name: str, source: Source, own: Head, ends: list[He
             piece.append(next(numbered))
         _require_piece(name, piece, head, end)
         is_last = end is ends[-1]
-        logs.update(name, _behind(head, piece), durable=is_last)
+        logs.update(name, _after(head, piece), durable=is_last)
         head = end
     return head
 
@@ -295,7 +295,7 @@ def changed(name: str) -> IntegrityError:
     return IntegrityError.of(f"{name} was changed at its source while it was copied", name)
 
 
-def _behind(head: Head, piece: list[bytes]) -> Callable[[LogView | None], list[bytes]]:
+def _after(head: Head, piece: list[bytes]) -> Callable[[LogView | None], list[bytes]]:
     def decide(view: LogView | None) -> list[bytes]:
         last = "" if view is None else chain.hash_of(view.last)
         if last != head.hash:

@@ -11,7 +11,7 @@ from aivcs.log.annotation import FOLDER, split_name
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
-from aivcs.sync.plan import NEW, Follower
+from aivcs.sync.plan import NEW, SortedMembership
 from aivcs.sync.scan import refuse_secrets
 from aivcs.sync.transfer import FAILED, Copied
 
@@ -47,12 +47,12 @@ def copy_annotations(
     Raises:
         StorageError: A store is away, and the rest was not copied.
     """
-    there: Follower | None = None
+    there: SortedMembership | None = None
     erased = target.erasures.load().annotations
     last, has_run = "", False
     for name in source.store.documents.names(FOLDER):
         if there is None:  # asked for only if there is something to copy
-            there = Follower(target.store.documents.names(FOLDER))
+            there = SortedMembership(target.store.documents.names(FOLDER))
         if there.has(name):
             continue
         try:

@@ -79,14 +79,14 @@ def candidates(
         target: The ids of all runs of the target, in order.
         settled: The ids of the runs that were found equal and over, in order.
     """
-    there, known = Follower(target), Follower(settled)
+    there, known = SortedMembership(target), SortedMembership(settled)
     for run_id in source:
         is_there = there.has(run_id)
         if not (is_there and known.has(run_id)):
             yield Candidate(run_id, is_there)
 
 
-class Follower:
+class SortedMembership:
     """Tests ascending texts for membership in a sorted iterable, in one pass."""
 
     def __init__(self, texts: Iterable[str]) -> None:

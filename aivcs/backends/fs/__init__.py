@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aivcs.backends.fs.documents import FileDocuments
-    from aivcs.backends.fs.index.completion import Glance
+    from aivcs.backends.fs.index.completion import CompletionLookup
     from aivcs.backends.fs.logs import FileLogDriver
     from aivcs.backends.fs.objects import FileCasStore
     from aivcs.store.contracts import RunLedger
@@ -243,11 +243,11 @@ class FileBackend:
 
         return IndexedListing(self._folder, ledger, lambda *_: None).specs()
 
-    def lookup(self, ledger: "RunLedger") -> "Glance":
+    def lookup(self, ledger: "RunLedger") -> "CompletionLookup":
         """As `Backend.lookup`."""
-        from aivcs.backends.fs.index.completion import Glance
+        from aivcs.backends.fs.index.completion import CompletionLookup
 
-        return Glance(self._folder, self.logs, ledger)
+        return CompletionLookup(self._folder, self.logs, ledger)
 
     def inspect(
         self,

@@ -216,7 +216,7 @@ class S3Logs:
     def _append(
         self, name: str, view: ChunkView | RememberedView | None, lines: list[bytes]
     ) -> Chunk | None:
-        """Stores lines behind a view; returns the chunk of whoever came first."""
+        """Stores lines after a view; returns the chunk that was stored there, ours or another's."""
         count = 0 if view is None else view.count
         before = "" if view is None else chain.hash_of(view.last) or ""
         found = self._chunks.append(
@@ -248,7 +248,7 @@ class S3Logs:
         return RememberedView(*tail, self._chunks, name, lambda: self._look(name))
 
     def _look(self, name: str) -> ChunkView | None:
-        """The present state of a log: a listing behind what is known, and its last chunk."""
+        """The present state of a log: a listing after what is known, and its last chunk."""
         known = self._tails.get(name)
         last = None if known is None else self._chunks.last(name, known.lines)
         if last is None:
@@ -273,7 +273,7 @@ class S3Logs:
     # reading
 
     def _from(self, name: str, after: Place) -> tuple[Chunk | None, list[tuple[int, int]]]:
-        """The chunk with the line of a place, and the numbers and sizes of the chunks behind it.
+        """The chunk with the line of a place, and the numbers and sizes of the chunks after it.
 
         Without a chunk, reading begins with the first line of the numbers.
         """

@@ -163,7 +163,7 @@ class RowsCache:
         """Returns rows of segments in order, and the segments that must be added to go on.
 
         Args:
-            after: Time and id of a run: only those that come behind it in a list.
+            after: Time and id of a run: only runs that come after it in a list.
             listed: The segments, the one with the newest run first.
             run_filter: What is wanted; its tags do not count.
             number: Rows, at most.

@@ -58,7 +58,7 @@ def list_(
             annotation; several values of one key are alternatives.
         since: Runs created at or after this time.
         until: Runs created before this time.
-        before: Runs behind the one with this time of creation and this id, as for
+        before: Runs after the one with this time of creation and this id, as for
             `RunLedger.iter_runs`.
         uses: Runs whose spec uses one of these files, as for `aivcs.commands.run.uses.Uses`.
         parent: Runs that come from this run, as for `Repository.resolve_run`.

@@ -31,7 +31,7 @@ _LOGS = 200
 """Logs to read that the index does not know, at most: more would not be answered at once."""
 
 
-class Glance:
+class CompletionLookup:
     """A few of the things in a store."""
 
     __slots__ = ("_folder", "_ledger", "_logs")
