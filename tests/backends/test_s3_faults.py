@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 from backends.s3_contracts import Place, s3
+from obstore.exceptions import GenericError
 from servers.proxy import FAULTS, Proxy
 from servers.s3 import BUCKET, fake
 
@@ -216,7 +217,8 @@ def test_results_of_many_requests_end_with_the_first_that_fails():
     client.close()
 
 
-def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch):
+@pytest.mark.parametrize("cut", [GenericError, ConnectionResetError, TimeoutError])
+def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch, cut):
     now = 100.0
 
     def sleep(seconds):
@@ -224,7 +226,7 @@ def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch):
         now += seconds
 
     def refuse(store, path):
-        raise OSError("no response")
+        raise cut("error sending request")
 
     monkeypatch.setattr("aivcs.backends.s3.client.monotonic", lambda: now)
     monkeypatch.setattr("aivcs.backends.s3.client.sleep", sleep)
@@ -233,6 +235,31 @@ def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch):
     with pytest.raises(UnreachableError):
         client._read(refuse, "key")
     assert now == pytest.approx(103)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (KeyError("response"), KeyError),
+        (TypeError("no response"), TypeError),
+        (ValueError("no response"), ValueError),
+        (BackendError("no response"), BackendError),
+        (OSError("no space left, no response"), BackendError),
+    ],
+)
+def test_an_error_that_is_not_of_the_network_is_raised_at_once(monkeypatch, error, raised):
+    attempts = []
+
+    def act(store, path):
+        attempts.append(path)
+        raise error
+
+    client = Client(Location("s3://bucket"), RemoteSettings(timeout=0.5))
+    monkeypatch.setattr(client._connection, "store", lambda: None)
+    with pytest.raises(raised) as caught:
+        client._read(act, "key")
+    assert not isinstance(caught.value, UnreachableError)
+    assert attempts == ["key"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
 
-from aivcs import errors
 from aivcs.backends.s3.connection import Connection
 from aivcs.backends.s3.errors import Failure, error_of, failure_of
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
@@ -406,14 +405,18 @@ class Client:
         return None
 
     def _failure(self, error: Exception) -> Failure:
-        """The failure of a request, if it is one."""
-        if isinstance(error, errors.AivcsError):
-            raise error
-        if isinstance(error, FileNotFoundError) or type(error).__module__.startswith("obstore"):
+        """The failure of a request, if it is one.
+
+        The client library raises its own errors, FileNotFoundError for a missing key, and other
+        errors of the system with what they are about: the connection, or the file to be uploaded.
+        """
+        from obstore.exceptions import BaseError
+
+        if isinstance(error, (BaseError, FileNotFoundError, ConnectionError, TimeoutError)):
             return failure_of(error)
-        if isinstance(error, (OSError, ValueError)) and "response" not in str(error):
+        if isinstance(error, OSError):
             raise BackendError(f"cannot use {self.location.name}: {error}") from error
-        return failure_of(error)
+        raise error
 
     def _unknown(self, key: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(
