@@ -7,8 +7,10 @@ import threading
 import time
 import uuid
 from collections import Counter
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from backends.s3_contracts import Place, s3
@@ -260,6 +262,39 @@ def test_an_error_that_is_not_of_the_network_is_raised_at_once(monkeypatch, erro
         client._read(act, "key")
     assert not isinstance(caught.value, UnreachableError)
     assert attempts == ["key"]
+
+
+def test_of_many_threads_that_wait_for_a_server_one_says_so(monkeypatch):
+    class Remote:
+        """Settings that are read by both threads before either changes them, if that can be."""
+
+        timeout = 60.0
+        both = threading.Barrier(2)
+
+        def __init__(self):
+            self.said = []
+            self._notify = self.said.append
+            self._readers = set()
+
+        @property
+        def notify(self):
+            found = self._notify
+            if threading.get_ident() not in self._readers:
+                self._readers.add(threading.get_ident())
+                with suppress(threading.BrokenBarrierError):
+                    self.both.wait(0.3)
+            return found
+
+        @notify.setter
+        def notify(self, value):
+            self._notify = value
+
+    monkeypatch.setattr("aivcs.backends.s3.client.sleep", lambda seconds: None)
+    remote: Any = Remote()
+    client = Client(Location("s3://bucket"), remote)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda seconds: client._pause(seconds, 0.0), [1.0, 1.0]))
+    assert len(remote.said) == 1
 
 
 @pytest.mark.parametrize(

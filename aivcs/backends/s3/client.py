@@ -383,12 +383,14 @@ class Client:
 
     def _pause(self, seconds: float, began: float) -> None:
         """Waits before another attempt, the last one at the limit; says so once if it is long."""
-        if seconds > _SAID_S and self.remote.notify is not None:
-            notify, self.remote.notify = self.remote.notify, None
-            notify(
-                f"cannot reach the server of {self.location.name}; "
-                f"trying for {self.remote.timeout:g} s"
-            )
+        if seconds > _SAID_S:
+            with self._lock:  # one of the threads that wait
+                notify, self.remote.notify = self.remote.notify, None
+            if notify is not None:
+                notify(
+                    f"cannot reach the server of {self.location.name}; "
+                    f"trying for {self.remote.timeout:g} s"
+                )
         sleep(max(0.0, min(seconds, began + self.remote.timeout - monotonic())))
 
     def _try_create(self, key: str, data: bytes, attributes: dict[str, str]) -> Failure | None:
