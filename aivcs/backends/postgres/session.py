@@ -437,7 +437,8 @@ class Session:
     def _connect(self) -> Connection:
         psycopg = load_psycopg(self.address.url)
         end = time.monotonic() + self.settings.remote.timeout
-        remote, is_told = self.settings.remote, False
+        remote = self.settings.remote
+        notify = remote.notify  # which a store for the blobs, with the same settings, may take
         self.address.with_password(remote.password(self.address.url))
         conninfo = secured(self.address, remote.tls)
         lasting = limits(conninfo, remote.timeout)
@@ -462,12 +463,12 @@ class Session:
                     raise faults.translated(error, url, limit) from error
                 if time.monotonic() + wait > end:
                     raise self._gone(faults.line_of(error), is_doubtful=False) from None
-                if remote.notify is not None and not is_told:
-                    is_told = True
+                if notify is not None:
                     why = faults.line_of(error)
-                    remote.notify(
+                    notify(
                         f"cannot reach {self.address.url}: {why}; trying for {remote.timeout:g} s"
                     )
+                    notify = None
             time.sleep(wait)
         raise AssertionError
 
