@@ -219,6 +219,34 @@ def test_results_of_many_requests_end_with_the_first_that_fails():
     client.close()
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_no_request_goes_on_behind_those_who_stopped(fails):
+    client = Client(Location("s3://bucket"), RemoteSettings())
+    begun, ended, go_on = [], [], threading.Event()
+
+    def act(number):
+        begun.append(number)
+        if number == 1 and fails:
+            raise UnreachableError("s3", "cut")
+        if number:
+            go_on.wait(30)
+        ended.append(number)
+
+    for _ in range(13):  # of 16 threads
+        client.pool().submit(go_on.wait, 30)
+    results: Any = client.each(act, range(9), 8)
+    assert next(results) is None
+    threading.Timer(0.5, go_on.set).start()
+    if fails:
+        with pytest.raises(UnreachableError):
+            next(results)
+    else:
+        results.close()
+    assert len(begun) == len(ended) + fails
+    client.close()
+    assert len(begun) == len(ended) + fails < 8
+
+
 @pytest.mark.parametrize("cut", [GenericError, ConnectionResetError, TimeoutError])
 def test_a_server_that_is_away_is_waited_for_no_longer_than_asked(monkeypatch, cut):
     now = 100.0
@@ -272,7 +300,7 @@ def test_of_many_threads_that_wait_for_a_server_one_says_so(monkeypatch):
         both = threading.Barrier(2)
 
         def __init__(self):
-            self.said = []
+            self.said: list[str] = []
             self._notify = self.said.append
             self._readers = set()
 

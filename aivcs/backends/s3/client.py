@@ -301,27 +301,32 @@ class Client:
     ) -> Iterator[Result]:
         """Calls a function with each argument, several at a time; yields the results in order.
 
-        An error of the iterable is raised after the results of the arguments before it.
+        An error of the iterable is raised after the results of the arguments before it. No call
+        goes on when it ends, by an error of the function or because nobody wants the rest.
         """
         from collections import deque
+        from concurrent.futures import wait
 
         waiting: deque[Any] = deque()
         pool = self.pool()
         failed: BaseException | None = None
         rest = iter(arguments)
-        while True:
-            try:
-                argument = next(rest)
-            except StopIteration:
-                break
-            except BaseException as error:  # noqa: BLE001 raised below
-                failed = error
-                break
-            waiting.append(pool.submit(act, argument))
-            if len(waiting) >= parallel:
-                yield waiting.popleft().result()  # an error of `act` ends it: no result is skipped
-        while waiting:
-            yield waiting.popleft().result()
+        try:
+            while True:
+                try:
+                    argument = next(rest)
+                except StopIteration:
+                    break
+                except BaseException as error:  # noqa: BLE001 raised below
+                    failed = error
+                    break
+                waiting.append(pool.submit(act, argument))
+                if len(waiting) >= parallel:
+                    yield waiting.popleft().result()  # its error ends it: no result is skipped
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            wait([future for future in waiting if not future.cancel()])
         if failed is not None:
             raise failed
 
