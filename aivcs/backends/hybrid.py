@@ -159,8 +159,10 @@ class HybridBackend:
 
     def close(self) -> None:
         """As `Backend.close`."""
-        self._blobs.close()
-        self._store.close()
+        try:
+            self._blobs.close()
+        finally:
+            self._store.close()
 
 
 class HybridLogs:
@@ -273,6 +275,12 @@ def compose(store: Backend, url: str, open_store: Callable[[str], Backend]) -> H
         ConflictError: It has the blobs of another store, or runs and releases of its own.
     """
     blobs = open_store(url)
-    if not hasattr(blobs, "dedicate"):
-        raise BackendError(f"{url} cannot keep the blobs of another store; use s3://BUCKET/PREFIX")
-    return HybridBackend(store, blobs)  # type: ignore[arg-type]
+    try:
+        if not hasattr(blobs, "dedicate"):
+            raise BackendError(
+                f"{url} cannot keep the blobs of another store; use s3://BUCKET/PREFIX"
+            )
+        return HybridBackend(store, blobs)  # type: ignore[arg-type]
+    except BaseException:
+        blobs.close()
+        raise

@@ -8,6 +8,7 @@ from backends import sqlite_driver
 from servers.s3 import fake, new_store
 
 from aivcs.backends.hybrid import HybridBackend
+from aivcs.backends.s3 import S3Backend
 from aivcs.errors import BackendError, ConflictError, NoRepositoryError, UsageError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.repository import Repository
@@ -125,6 +126,47 @@ def test_a_store_with_runs_has_no_blobs_of_others(url, blobs_url):
     repo.store.close()
     with pytest.raises(ConflictError, match="runs and releases of its own"):
         Repository.open(url, Settings(blobs=blobs_url))
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """The classes of the stores that were closed, one for each opening."""
+    closed = []
+    for backend in (sqlite_driver.SqliteBackend, S3Backend):
+        close = backend.close
+
+        def recording(self, close=close):
+            closed.append(type(self).__name__)
+            close(self)
+
+        monkeypatch.setattr(backend, "close", recording)
+    return closed
+
+
+def test_both_are_closed_when_one_cannot_have_the_blobs(url, blobs_url, closed, tmp_path):
+    with pytest.raises(BackendError, match="cannot keep the blobs"):
+        Repository.open(url, Settings(blobs=url))
+    assert closed == ["SqliteBackend"] * 2
+    closed.clear()
+    other = f"sqlite://{tmp_path}/other.db"
+    Repository.init(other)
+    Repository.open(other, Settings(blobs=blobs_url)).store.close()
+    assert sorted(closed) == ["S3Backend", "SqliteBackend"]
+    with pytest.raises(ConflictError, match="the blobs of another store"):
+        Repository.open(url, Settings(blobs=blobs_url))
+    assert sorted(closed) == ["S3Backend"] * 2 + ["SqliteBackend"] * 2
+
+
+def test_one_is_closed_when_the_other_cannot_be(open_repo, closed, monkeypatch):
+    def refuse(self):
+        raise BackendError("cannot close")
+
+    repo = open_repo()
+    with monkeypatch.context() as patched:
+        patched.setattr(S3Backend, "close", refuse)
+        with pytest.raises(BackendError, match="cannot close"):
+            repo.store.close()
+    assert closed == ["SqliteBackend"]
 
 
 def test_the_place_of_anothers_blobs_takes_no_runs_or_releases(open_repo, blobs_url):

@@ -11,6 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.backends.fs import FileBackend
+from aivcs.backends.fs.objects import FileCasStore
+from aivcs.commands.run.exec import BLOBS, Recording
+from aivcs.errors import BackendError
+from aivcs.model.digest import ContentDigest
+from aivcs.model.run import RunMetadata
+from aivcs.repository import Repository
+
 
 def wait_until(condition):
     """Waits, not longer than anything could take, until something is so."""
@@ -476,3 +484,21 @@ def test_jq_puts_the_lines_together_as_the_manual_says(execute):
     )  # fmt: skip
     assert asked.stdout == done.out
     assert json.loads(execute.aivcs.ok("run", "show", execute.run, "--json").out)
+
+
+def test_an_opening_for_a_blob_that_cannot_be_stored_is_closed(tmp_path, monkeypatch):
+    def refuse(self, readable):
+        raise BackendError("no space left")
+
+    repo = Repository.init(tmp_path)
+    metadata = RunMetadata("bot", git_sha=None, tags={})
+    run_id = repo.runs.create_run(ContentDigest.from_bytes(b"spec"), metadata)
+    closed: list[str] = []
+    monkeypatch.setattr(FileCasStore, "put_stream", refuse)
+    monkeypatch.setattr(FileBackend, "close", lambda self: closed.append(self.url))
+    recording = Recording(repo, run_id, BLOBS)
+    recording.listen()
+    recording.take("stdout", b"text")
+    recording.close()
+    assert "no space left" in str(recording.failure)
+    assert closed == [repo.path]

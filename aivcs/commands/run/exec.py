@@ -408,11 +408,17 @@ class _Blob:
         try:
             # A hold is of an opening: in one shared by threads it would last as long as the others.
             repo = type(self._repo).open(self._repo.path, self._repo.store.settings)
-            with repo.hold(later=True):
-                digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
-                payload = {"stream": self._name, "blob": {"$blob": digest}, "bytes": self.stored}
-                repo.runs.append_event(self._run_id, RunEvent(OUTPUT, payload))
-            repo.store.close()
+            try:
+                with repo.hold(later=True):
+                    digest = repo.blobs.put_stream(self)  # type: ignore[arg-type]
+                    payload = {
+                        "stream": self._name,
+                        "blob": {"$blob": digest},
+                        "bytes": self.stored,
+                    }
+                    repo.runs.append_event(self._run_id, RunEvent(OUTPUT, payload))
+            finally:
+                repo.store.close()
         except Exception as error:  # noqa: BLE001 kept for the end
             self._failure = error
             while self._rest is not None:
