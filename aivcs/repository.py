@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from aivcs.policy.enforce import PolicyContext
     from aivcs.signing.ssh import Signer
     from aivcs.store.contracts import AnnotationStore, CasStore, ReleaseRegistry, RunLedger
-    from aivcs.store.driver import Backend, Lookup
+    from aivcs.store.driver import Backend, LogDriver, Lookup
     from aivcs.store.erasures import DocumentErasures
     from aivcs.store.runs import ListRuns
     from aivcs.store.settings import Settings
@@ -181,17 +181,18 @@ class Repository:
             self._runs = self.runs_listed_by(self.store.list_runs)
         return self._runs
 
-    def runs_listed_by(self, list_runs: "ListRuns") -> "RunLedger":
+    def runs_listed_by(self, list_runs: "ListRuns", logs: "LogDriver | None" = None) -> "RunLedger":
         """Returns the runs, with lists that come from elsewhere.
 
         Args:
             list_runs: As `Backend.list_runs`.
+            logs: The logs, with more than the store's do; None for these.
         """
         from aivcs.store.runs import LogRunLedger
 
         store = self.store
         return LogRunLedger(
-            store.logs,
+            store.logs if logs is None else logs,
             max_event=store.settings.max_event,
             list_runs=list_runs,
             find_home=self.home_of,

@@ -49,15 +49,8 @@ class DayStore(Repository):
         if self.spool is None:
             return super().runs
         if self._ledger is None:
-            from aivcs.store.runs import LogRunLedger
-
-            store = self.store
-            self._ledger = LogRunLedger(
-                _MarkingLogs(store.logs, self.spool, self.day),
-                max_event=store.settings.max_event,
-                list_runs=store.list_runs,
-                find_home=None,  # runs are started here, and never copied to here
-            )
+            logs: Any = _MarkingLogs(self.store.logs, self.spool, self.day)
+            self._ledger = self.runs_listed_by(self.store.list_runs, logs)
         return self._ledger
 
     @property

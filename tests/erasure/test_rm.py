@@ -72,6 +72,13 @@ class TestRemovingRuns:
         assert "erased on purpose" in said
         assert not aivcs.run_log(secret_run).exists()
 
+    def test_nor_is_its_key(self, aivcs):
+        run = finished(aivcs, "bot", "--key", "job 7")
+        rm(aivcs, run)
+        spec = aivcs.ok("blob", "put", "-", stdin=b"a spec\n").text
+        words = ("run", "start", "--agent", "bot", "--spec", spec, "--key", "job 7")
+        assert f"run {run} was erased on purpose" in aivcs(*words, code=15).err.decode()
+
     def test_what_goes_on_or_proves_a_release_stays(self, aivcs, unchanged):
         running = record(aivcs, is_over=False)
         run = finished(aivcs)

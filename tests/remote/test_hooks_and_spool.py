@@ -101,6 +101,17 @@ def test_a_session_waits_since_its_capture_and_not_since_its_start(spooled):
     assert waiting(spooled)[samples.CLAUDE_ID]["since"] == since
 
 
+@pytest.mark.parametrize("is_away", [True, False])
+def test_a_session_that_was_erased_does_not_come_back(spooled, is_away):
+    if is_away:
+        spooled.go_away()
+    path = write(spooled)
+    call(spooled, path, "SessionEnd")
+    spooled.at("run", "rm", samples.CLAUDE_ID, "--reason", "leaked")
+    assert f"{samples.CLAUDE_ID} was erased on purpose" in call(spooled, path)["error"]
+    assert waiting(spooled) == {}
+
+
 def captured_to_its_end(spooled):
     """A session whose run has ended, arrived, and left the spool; returns its log in the store."""
     lines = samples.CLAUDE.splitlines(keepends=True)

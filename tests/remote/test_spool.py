@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -426,6 +427,26 @@ class TestWhatIsErased:
         spooled("--store", str(day_store(spooled)), "run", "rm", run, "--reason", "leaked")
         spooled.at("spool", "push")
         assert run not in logs_there(spooled)
+
+
+class TestAnErasedId:
+    @pytest.mark.parametrize("case", ["away", "arrived", "its day is gone"])
+    def test_is_not_used_again(self, spooled, case):
+        if case == "away":
+            spooled.go_away()
+        run = begin(spooled, "--key", "job 7")
+        spooled.at("run", "finish", run)
+        spooled.at("run", "rm", run, "--reason", "leaked")
+        if case == "its day is gone":
+            shutil.rmtree(day_store(spooled).parent)
+        done = begin_again(spooled)
+        assert f"run {run} was erased on purpose" in done.err
+        assert logs_here(spooled) == {}
+
+
+def begin_again(remote):
+    words = ("run", "start", "--agent", "bot", "--spec-file", "prompt.md", "--key", "job 7")
+    return remote.at(*words, code=15)
 
 
 class TestErasingByRun:

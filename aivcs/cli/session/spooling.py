@@ -235,7 +235,7 @@ def prepare(
 
 
 def repository_with(context: "Context", run_id: str, *, unknown: str = "") -> "Repository | None":
-    """Returns the spool or the store that has a run; None if none has, or the store is away.
+    """Returns the spool or the store that has a run, or erased it; None if none, or if it is away.
 
     Args:
         context: The call.
@@ -254,8 +254,10 @@ def repository_with(context: "Context", run_id: str, *, unknown: str = "") -> "R
         if unknown:
             context.warn(f"aivcs: warning: {unknown}")
         return None
-    with there.store.logs.look(f"run/{run_id}") as view:
-        return None if view is None else there
+    name = f"run/{run_id}"
+    with there.store.logs.look(name) as view:
+        # A run that was erased is refused there.
+        return there if view is not None or name in there.erasures.load().logs else None
 
 
 def push_at_end(context: "Context") -> None:

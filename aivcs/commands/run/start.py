@@ -1,5 +1,6 @@
 """`aivcs run start`: starts a run."""
 
+from aivcs import errors
 from aivcs.errors import ConflictError, UsageError
 from aivcs.model.record import check_name
 from aivcs.model.run import RunMetadata
@@ -57,7 +58,7 @@ def start(
             from has no such event.
         RunNotFoundError: The parent, or the run that it goes on from, does not exist.
         IntegrityError: The spec, or a part of it, is damaged.
-        ConflictError: A run with the key was started with another spec.
+        ConflictError: A run with the key was started with another spec, or was erased.
     """
     check_name("agent name", agent)
     if (spec is None) == (spec_file is None):
@@ -91,8 +92,11 @@ def start(
         run_id = id_of_key(repo, agent, key)
         try:
             return repo.runs.create_run(digest, metadata, owner=owner, run_id=run_id)
-        except ConflictError:
-            found = repo.runs.get_run(run_id)
+        except ConflictError as error:
+            try:
+                found = repo.runs.get_run(run_id)
+            except errors.RunNotFoundError:
+                raise error from None  # it was erased
             if (found.spec_digest, found.metadata.agent_name) != (digest, agent):
                 raise ConflictError(
                     f"run {run_id} was started with this key already, and with the spec "
