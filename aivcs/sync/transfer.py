@@ -147,7 +147,7 @@ class RunCopier:
         blobs: The copier of their blobs.
         copied: The number of runs that were created or extended.
         behind: The number of runs of which the target has more than the source.
-        erased: The number of runs that were erased in the target, and are not brought back.
+        erased: The ids of the runs that were erased in the target, and are not brought back.
     """
 
     def __init__(
@@ -179,7 +179,8 @@ class RunCopier:
         self._scans = scans
         self._dry_run = dry_run
         self.blobs = BlobCopier(source.store, target.store, progress)
-        self.copied = self.behind = self.erased = 0
+        self.copied = self.behind = 0
+        self.erased: set[str] = set()
         self._erasures = Erasures()
         self._has_untrusted = self._is_source_marked = False
         self._parts: dict[ContentDigest, frozenset[ContentDigest]] = {}
@@ -222,7 +223,7 @@ class RunCopier:
                         elif outcome.action == BEHIND:
                             self.behind += 1
                         elif outcome.action == ERASED:
-                            self.erased += 1
+                            self.erased.add(outcome.run_id)
                         else:
                             yield outcome
                 if self._dry_run:

@@ -429,6 +429,12 @@ class TestWhatIsErased:
         assert run not in logs_there(spooled)
 
 
+def erased(remote, run):
+    """Erases a run by its id, and leaves the copy in the spool as it is."""
+    env = {"AIVCS_SPOOL": str(remote.folder / "elsewhere")}
+    remote.at("run", "rm", run, "--reason", "leaked", env=env)
+
+
 class TestAnErasedId:
     @pytest.mark.parametrize("case", ["away", "arrived", "its day is gone"])
     def test_is_not_used_again(self, spooled, case):
@@ -442,6 +448,44 @@ class TestAnErasedId:
         done = begin_again(spooled)
         assert f"run {run} was erased on purpose" in done.err
         assert logs_here(spooled) == {}
+
+    def test_of_a_run_that_was_recorded_anew_is_said_and_nothing_is_lost(self, spooled):
+        run = begin(spooled, "--key", "job 7")
+        spooled.at("run", "finish", run)
+        shutil.rmtree(day_store(spooled).parent)
+        erased(spooled, run)
+        spooled.go_away()
+        assert begin(spooled, "--key", "job 7") == run
+        spooled.at("run", "log", run, "step", "n:=7")
+        spooled.at("run", "finish", run)
+        other = begin(spooled)
+        spooled.come_back()
+        for _ in range(2):
+            told = spooled.at("spool", "push", code=15).err
+            assert f"run {run} was erased on purpose" in told
+            (one,) = waiting(spooled)
+            assert (one["run_id"], one["lines"]) == (run, 3)
+            assert "erased on purpose" in one["error"]
+            # Also with its day, once that is over.
+            day = day_store(spooled).parent
+            day.rename(day.with_name("2020-01-01"))
+        assert b'"n":7' in logs_here(spooled)[run]
+        assert set(logs_there(spooled)) == {other}
+        subprocess.run(["sh", "-c", told.partition("to let it go: ")[2]], check=True)
+        assert spooled.at("run", "finish", other).err == ""
+        assert logs_here(spooled) == {}
+
+    def test_keeps_no_copy_of_what_was_erased(self, spooled):
+        ended, lost = begin(spooled), begin(spooled)
+        spooled.at("run", "finish", ended)
+        spooled.at("spool", "push")
+        day = day_store(spooled).parent.rename(day_store(spooled).parents[1] / "2020-01-01")
+        spooled.at("run", "reap", lost, env={"AIVCS_SPOOL": str(spooled.folder / "elsewhere")})
+        erased(spooled, ended)
+        erased(spooled, lost)
+        begin(spooled)
+        spooled.at("spool", "push")
+        assert not day.exists()
 
 
 def begin_again(remote):

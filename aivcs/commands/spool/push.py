@@ -16,7 +16,8 @@ from time import gmtime, strftime, time
 from aivcs.codec.url import shown
 from aivcs.commands.erasing import complete
 from aivcs.commands.remote.copy import Copy
-from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
+from aivcs.errors import BackendError, ConflictError, ErasedError, IntegrityError, StorageError
+from aivcs.log.erasure import said
 from aivcs.model.record import Head
 from aivcs.repository import CONFIG
 from aivcs.store.adopt import DivergedError
@@ -28,7 +29,7 @@ from aivcs.sync.transfer import FAILED, Copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from aivcs.repository import Repository
@@ -155,7 +156,8 @@ class SpoolPush:
         )  # fmt: skip
         records = copy_erasures(repo, store, applies=True) if erased else iter(())
         told = {}
-        for outcome in chain(records, copy.copy_runs(), copy.copy_annotations()):
+        anew = self._recorded_anew(store, repo, copy.runs.erased)
+        for outcome in chain(records, copy.copy_runs(), anew, copy.copy_annotations()):
             told[outcome.run_id] = outcome
             if outcome.error is None or outcome.run_id not in before:
                 yield outcome
@@ -205,21 +207,18 @@ class SpoolPush:
             self._quietly(self._spool.note_erasures, repo, erased)
 
     def _remove(self, store: Repository, repo: DayStore, day: str) -> Iterator[Copied]:
-        """Removes a day that is over, if the store has all of it.
-
-        A run that was lost here may have been ended there since.
-        """
+        """Removes a day that is over, if the store has all of it."""
         spool = self._spool
-        for run_id in spool.marks(day):
-            lost = Copy(repo, store, own=repo, selection=[run_id], remembers=False)
-            if not list(lost.copy_runs()) and lost.runs.behind:
-                spool.unmark(day, run_id)
-        if any(self._standing(repo, run_id)[0] for run_id in spool.marks(day)):
+        if any(self._goes_on(store, repo, run_id) for run_id in spool.marks(day)):
             return
         known = self._content(repo)
         copy = Copy(repo, store, own=repo, remembers=False, scans=self._scans)
-        outcomes = list(chain(copy.copy_runs(), copy.copy_annotations()))
-        yield from outcomes
+        anew = self._recorded_anew(store, repo, copy.runs.erased)
+        outcomes = list(chain(copy.copy_runs(), anew, copy.copy_annotations()))
+        for outcome in outcomes:
+            if isinstance(outcome.error, ErasedError):
+                self._note_error(repo, outcome.run_id, outcome.error)
+            yield outcome
         if any(outcome.error is not None or not outcome.is_over for outcome in outcomes):
             return
         folder = f"{spool.folder}/{day}"
@@ -232,6 +231,34 @@ class SpoolPush:
             except OSError as error:
                 raise BackendError(f"cannot remove {folder}: {error.strerror}") from error
         self._remove_leftovers()
+
+    def _goes_on(self, store: Repository, repo: DayStore, run_id: str) -> bool:
+        """Whether a run may go on: the store neither has more of it, nor has erased it."""
+        if not self._standing(repo, run_id)[0]:
+            return False
+        copy = Copy(repo, store, own=repo, selection=[run_id], remembers=False)
+        anew = self._recorded_anew(store, repo, copy.runs.erased)
+        left = list(chain(copy.copy_runs(), anew))
+        return bool(left) or not (copy.runs.behind or copy.runs.erased)
+
+    def _recorded_anew(
+        self, store: Repository, repo: DayStore, erased: Iterable[str]
+    ) -> Iterator[Copied]:
+        """Yields those of some runs, erased in the store, that are not what was erased."""
+        for run_id in sorted(erased):
+            head = self._spool.head_of(repo, run_id)
+            note = self._spool.note_of(repo.day, run_id)
+            records = store.erasures.load().logs[f"run/{run_id}"]
+            was_there = [Head(log.lines, log.head) for log, _ in records]
+            was_there.append(Head(note.get("lines", 0), note.get("hash", "")))
+            if head.lines and head not in was_there:
+                text = (
+                    f"run {run_id} was {said(records[0][1].value)}. Since then this machine has "
+                    "recorded another under its id, which is not used again. To read it: aivcs "
+                    f"--store {quote(repo.path)} run events {run_id}; to let it go: "
+                    f"{self._removal(repo, run_id)}"
+                )
+                yield Copied(run_id, FAILED, head, error=ErasedError(text))
 
     def _content(self, repo: DayStore) -> tuple[object, ...]:
         """All of a day that a push copies, as far as it can change."""
@@ -275,16 +302,21 @@ class SpoolPush:
         """Returns the error for a run that is another one in the store, with the way out."""
         log = quote(f"{repo.path}/{repo.store.logs.where(error.log)}")
         run_id = error.log.removeprefix("run/")
-        mark = quote(f"{self._spool.folder}/{repo.day}/waiting/{run_id}")
         url = self._spool.state.get("url", "URL")
         text = (
             f"{error}. Another machine may have started it with the same --key, or its session "
             f"went on after the run had ended. To keep this one, under the id {run_id}.2: "
-            f"aivcs --store {quote(url)} run import {log}; to let it go then: rm {log} {mark}"
+            f"aivcs --store {quote(url)} run import {log}; to let it go then: "
+            f"{self._removal(repo, run_id)}"
         )
         found = DivergedError(error.log, error.line)
         found.args = (text,)
         return found
+
+    def _removal(self, repo: DayStore, run_id: str) -> str:
+        """The shell's command that removes a run and its mark."""
+        log = f"{repo.path}/{repo.store.logs.where(f'run/{run_id}')}"
+        return f"rm {quote(log)} {quote(f'{self._spool.folder}/{repo.day}/waiting/{run_id}')}"
 
     def _is_damaged(self, repo: DayStore, run_id: str) -> bool:
         """Whether a run cannot be read here, so that the error is not the store's."""
