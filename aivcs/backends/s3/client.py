@@ -36,6 +36,8 @@ _FIRST_PAUSE_S = 0.05
 _LAST_PAUSE_S = 5.0
 _SAID_S = 0.4
 """Seconds of a pause from which the user is told why it takes so long."""
+_LEAVE_S = 2.0
+"""Seconds for which requests in flight are waited for where their results are not wanted any more."""
 
 
 class Stored(NamedTuple):
@@ -301,8 +303,9 @@ class Client:
     ) -> Iterator[Result]:
         """Calls a function with each argument, several at a time; yields the results in order.
 
-        An error of the iterable is raised after the results of the arguments before it. No call
-        goes on when it ends, by an error of the function or because nobody wants the rest.
+        An error of the iterable is raised after the results of the arguments before it. When it
+        ends early, by an error or because the caller stops, no further call begins, and those that
+        have begun are waited for, unless their server is slow.
         """
         from collections import deque
         from concurrent.futures import wait
@@ -326,7 +329,7 @@ class Client:
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            wait([future for future in waiting if not future.cancel()])
+            wait([future for future in waiting if not future.cancel()], timeout=_LEAVE_S)
         if failed is not None:
             raise failed
 
