@@ -37,7 +37,7 @@ _LAST_PAUSE_S = 5.0
 _SAID_S = 0.4
 """Seconds of a pause from which the user is told why it takes so long."""
 _LEAVE_S = 2.0
-"""Seconds for which requests in flight are waited for where their results are not wanted any more."""
+"""Seconds for which requests in flight are waited for when nobody wants their results any more."""
 
 
 class Stored(NamedTuple):
