@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 
 CONFIG = "config.toml"
 """The document that holds a store's configuration."""
-UNTRUSTED = "untrusted/"
-"""Prefix of the documents that name the source of each run that nobody vouches for."""
-REPLICAS = "replicas/"
-"""Prefix of the documents that name the home of each copied run that has not ended."""
 
 
 class Repository:
@@ -204,16 +200,18 @@ class Repository:
 
         Such a run is read like any other, but does not count as evidence for a release.
         """
-        found = self.store.documents.read(f"{UNTRUSTED}{run_id}")
-        return None if found is None else found[0].decode(errors="replace").strip()
+        from aivcs.store.runs import UNTRUSTED, read_mark
+
+        return read_mark(self.store.documents, UNTRUSTED, run_id)
 
     def home_of(self, run_id: str) -> "str | None":
         """Returns the store where a run is recorded if the run here is a copy; None if it is here.
 
         A copy of a run that has ended is a run like any other.
         """
-        found = self.store.documents.read(f"{REPLICAS}{run_id}")
-        return None if found is None else found[0].decode(errors="replace").strip()
+        from aivcs.store.runs import REPLICAS, read_mark
+
+        return read_mark(self.store.documents, REPLICAS, run_id)
 
     @property
     def annotations(self) -> "AnnotationStore":

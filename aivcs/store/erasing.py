@@ -17,6 +17,7 @@ from aivcs.log.annotation import folder_of, name_of
 from aivcs.log.erasure import event_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob, ErasedEvent, ErasedLogs
+from aivcs.store.runs import REPLICAS, UNTRUSTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _BEGUN = "erasing/"
 """Prefix of the documents of blob erasures that are not carried out yet; the digest follows."""
-_MARKS = ("replicas/", "untrusted/")
-"""Prefixes of the documents that mark a run as a copy or as untrusted; the run id follows."""
 _FEW = 64
 """Number of runs up to which each is looked up by name; for more, all names are listed."""
 
@@ -179,7 +178,7 @@ def _marks_of(store: Backend, runs: Collection[str]) -> list[str]:
     """Returns the names of the documents that mark some runs."""
     return [
         name
-        for prefix in _MARKS
+        for prefix in (REPLICAS, UNTRUSTED)
         for name in store.documents.names(prefix)
         if name.removeprefix(prefix) in runs
     ]

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from aivcs.log.erasure import Erasures
     from aivcs.log.run_filter import Outcome
     from aivcs.model.run import RunOwner
-    from aivcs.store.driver import LogDriver, LogView, RunIndex
+    from aivcs.store.driver import Documents, LogDriver, LogView, RunIndex
     from aivcs.store.listing import Unreadable
 
     ListRuns = Callable[["LogRunLedger", Unreadable], RunIndex]
     FindHome = Callable[[str], str | None]
+
+REPLICAS = "replicas/"
+"""Prefix of the documents that name the home of each copied run that has not ended."""
+UNTRUSTED = "untrusted/"
+"""Prefix of the documents that name the source of each run that nobody vouches for."""
 
 
 class LogRunLedger:
@@ -353,6 +358,12 @@ def _name(run_id: str) -> str:
         return f"run/{RunId(run_id)}"
     except InvalidNameError as error:
         raise errors.RunNotFoundError(run_id) from error
+
+
+def read_mark(documents: "Documents", prefix: str, run_id: str) -> "str | None":
+    """Returns the home or the source that a mark of a run names; None if it has no such mark."""
+    found = documents.read(f"{prefix}{run_id}")
+    return None if found is None else found[0].decode(errors="replace").strip()
 
 
 def names_with_lines(logs: "LogDriver", prefix: str) -> "Iterator[str]":

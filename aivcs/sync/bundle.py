@@ -24,8 +24,8 @@ from aivcs.log.statement import encode_statement
 from aivcs.log.verify_run import blobs_in
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
-from aivcs.repository import UNTRUSTED
 from aivcs.store.adopt import standing
+from aivcs.store.runs import UNTRUSTED
 from aivcs.sync.references import declared, parts, spec_of
 from aivcs.util.disk_map import DiskMap
 

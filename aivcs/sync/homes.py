@@ -8,8 +8,8 @@ at which somebody could append to a copy.
 from __future__ import annotations
 
 from aivcs.codec.url import shown
-from aivcs.repository import REPLICAS
 from aivcs.store.identity import stored_id
+from aivcs.store.runs import REPLICAS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

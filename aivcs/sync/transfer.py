@@ -19,8 +19,8 @@ from aivcs.log.chain import is_redacted
 from aivcs.log.erasure import Erasures
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
-from aivcs.repository import UNTRUSTED
 from aivcs.store import adopt as adopting
+from aivcs.store.runs import UNTRUSTED
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.homes import mark_copy, unmark_copy
 from aivcs.sync.plan import BEHIND, DIVERGED, NEW, SAME, compare, hash_at
