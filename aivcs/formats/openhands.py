@@ -188,13 +188,13 @@ def _id(value: Any) -> str | None:
 
 
 def _detect(head: Head) -> bool:
-    first = head.records[:8]
-    if any(value.get("kind") in _KINDS and {"id", "source"} <= value.keys() for value in first):
-        return True
     return any(
-        {"id", "timestamp", "source", "message"} <= value.keys()
-        and ("action" in value or "observation" in value)
-        for value in first
+        (as_text(value.get("kind")) in _KINDS and {"id", "source"} <= value.keys())
+        or (
+            {"id", "timestamp", "source", "message"} <= value.keys()
+            and ("action" in value or "observation" in value)
+        )
+        for value in head.records[:8]
     )
 
 

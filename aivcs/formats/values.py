@@ -188,7 +188,7 @@ def time_from(value: Any, per_second: int) -> Timestamp | None:
     """
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 21:
         value = int(value)
-    if type(value) not in {int, float} or not 0 < value / per_second < 1e11:
+    if type(value) not in {int, float} or not 0 < value < 1e11 * per_second:
         return None
     if isinstance(value, int):
         microseconds = value * 1_000_000 // per_second

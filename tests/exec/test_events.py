@@ -96,7 +96,9 @@ def test_what_is_no_event_is_output(execute, aivcs):
     assert len(calls(execute.events)) == 3
 
 
-@pytest.mark.parametrize("data", [b"", b"1\n2\n", b"{}\n" * 500, b"no newline", b"{" * 300_000])
+@pytest.mark.parametrize(
+    "data", [b"", b"1\n2\n", b"{}\n" * 500, b"no newline", b"{" * 300_000, b'{"kind":{"a":1}}\n']
+)
 def test_output_in_no_format_is_output(execute, aivcs, data):
     done = execute(*printing(aivcs, data), options=("--events", "auto"), code=0)
     assert done.out == data

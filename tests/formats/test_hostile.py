@@ -7,11 +7,11 @@ from copy import deepcopy
 
 import pytest
 from formats import samples
-from formats.reading import read
+from formats.reading import Told, read
 from hypothesis import given, settings, strategies as st
 
 from aivcs.codec.json import encode
-from aivcs.formats import records, registry
+from aivcs.formats import model, records, registry
 from aivcs.formats.errors import FormatError
 from aivcs.formats.model import Hint, Outcome
 from aivcs.model.run import RunEvent, RunId
@@ -133,6 +133,42 @@ def test_wrong_types_anywhere_are_never_a_traceback(name, seed):
         check(read(data, form, final=rng.random() < 0.5))
     except FormatError:
         assert form in PROVEN
+
+
+def members(value, path=(), shape=(), seen=None):
+    """The places in a value, one of each kind: elements of a list are of one kind."""
+    seen = set() if seen is None else seen
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs:
+        kind = (*shape, key if isinstance(key, str) else 0)
+        if kind not in seen:
+            seen.add(kind)
+            yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from members(inner, (*path, key), kind, seen)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_member_of_another_type_is_no_fault_of_any_detection_nor_of_the_reader(name):
+    form, data = samples.ALL[name]
+    has_lines = data[:1] == b"{" and data.count(b"\n{")
+    whole = [json.loads(line) for line in data.splitlines()] if has_lines else json.loads(data)
+    known = registry.formats()
+    for path in members(whole):
+        for other in ([1], {"a": 1}, True, None, 10**400):
+            value = deepcopy(whole)
+            place = value
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = other
+            changed = samples.lines(*value) if has_lines else json.dumps(value).encode()
+            head = registry.Head(changed)
+            for one in known.values():
+                one.detect(head)
+            try:
+                check(Told(list(model.read(known[form].reader(Hint()), [changed], final=True))))
+            except FormatError:
+                assert form in PROVEN
 
 
 @pytest.mark.parametrize("name", NAMES)

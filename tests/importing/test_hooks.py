@@ -196,6 +196,14 @@ class TestRun:
         call(aivcs, path)
         assert set(aivcs.ok("run", "list").text.split()) >= {f"{samples.CLAUDE_ID}.a1"}
 
+    def test_passes_over_a_session_that_was_erased(self, aivcs):
+        path = session(aivcs)
+        session(aivcs, samples.CLAUDE_SUBAGENT, f"{samples.CLAUDE_ID}/subagents/agent-a1.jsonl")
+        aivcs.ok("run", "import", "--seal", path)
+        aivcs.ok("run", "rm", samples.CLAUDE_ID, "--reason", "not needed", "--by", "ada")
+        now = call(aivcs, path)
+        assert (now["run"], now.get("error")) == (f"{samples.CLAUDE_ID}.a1", None)
+
     def test_masks_secrets(self, aivcs):
         token = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
         call(aivcs, session(aivcs, samples.CLAUDE.replace(b"README.md", token.encode())))

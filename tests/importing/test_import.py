@@ -373,6 +373,20 @@ class TestManySessions:
         (folder / f"{samples.CLAUDE_ID}.jsonl").write_bytes(samples.CLAUDE)
         assert samples.CLAUDE_ID in aivcs.ok("run", "import", "--all").lines
 
+    def test_one_that_was_erased_is_passed_over_unless_it_is_named(self, aivcs):
+        path = aivcs.home / ".claude/projects/-srv" / f"{samples.CLAUDE_ID}.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(samples.CLAUDE)
+        aivcs.ok("run", "import", "--seal", str(path))
+        aivcs.ok("run", "rm", samples.CLAUDE_ID, "--reason", "not needed", "--by", "ada")
+        other = path.parent / "5e55105e-0000-4000-8000-000000000009.jsonl"
+        other.write_bytes(samples.CLAUDE.replace(samples.CLAUDE_ID.encode(), other.stem.encode()))
+        done = aivcs.ok("run", "import", "--all")
+        assert done.lines == [other.stem]
+        assert f"{path}: passed over: run {samples.CLAUDE_ID} was erased" in done.err.decode()
+        assert "erased on purpose" in aivcs("run", "import", str(path), code=15).complaint
+        assert aivcs.ok("hook", "status", "--json").json["error"] is None
+
 
 class TestSecrets:
     DATA = samples.CLAUDE.replace(b"README.md", TOKEN.encode()).replace(

@@ -1,9 +1,11 @@
 """Formats that other packages add by an entry point."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from formats import samples
 
 PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
 LINES = (
@@ -71,3 +73,18 @@ def test_what_a_strange_format_gives_is_stored_or_said(aivcs, package, emitted):
     (first, _) = aivcs.events("r-1")
     assert "unstorable" in first["payload"]
     assert first["kind"].isprintable()
+
+
+@pytest.mark.process
+def test_a_fault_of_a_format_stops_no_other_source(aivcs, package):
+    module = package / "my_package" / "notes.py"
+    module.write_text(module.read_text().replace("value = as_dict", "value = [][1] or as_dict"))
+    for name, data in (("notes", LINES), ("claude", samples.CLAUDE)):
+        (aivcs.folder / f"{name}.jsonl").write_bytes(data)
+    importing = aivcs.start(
+        "run", "import", "notes.jsonl", "claude.jsonl", env={"PYTHONPATH": str(package)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = importing.communicate()
+    assert (importing.returncode, out.decode().split()) == (70, [samples.CLAUDE_ID])
+    assert b"internal error: IndexError: notes.jsonl: list index out of range" in err

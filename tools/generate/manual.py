@@ -199,6 +199,7 @@ CODES: dict[str, dict[int, str]] = {
     "aivcs run import": {
         **_SPEC,
         2: "A source has no known format, or breaks it; the others are imported.",
+        15: "A session was erased on purpose; --all passes over such sessions.",
     },
     "aivcs run log": {
         **_RUN,

@@ -2711,6 +2711,7 @@ EXIT STATUS
     2   A source has no known format, or breaks it; the others are imported.
     12  The spec is not in the store.
     13  The prefix fits several blobs.
+    15  A session was erased on purpose; --all passes over such sessions.
 
 EXAMPLES
     Keep what an agent in CI did, under the spec that it ran with:

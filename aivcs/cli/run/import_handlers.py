@@ -9,7 +9,7 @@ from aivcs.cli.session.git_identity import actor
 from aivcs.codec.url import shown
 from aivcs.commands.blob.input_files import open_input
 from aivcs.commands.run.import_ import Imported, Options, Result, Source, import_source
-from aivcs.errors import AivcsError, StorageError, UsageError
+from aivcs.errors import AivcsError, ErasedError, StorageError, UsageError
 from aivcs.model.timestamp import Timestamp
 from aivcs.present.words import count
 
@@ -60,7 +60,7 @@ def import_(
     for name, source in _named(context, files):
         try:
             result = _import(repo, source, options)
-        except AivcsError as error:
+        except Exception as error:  # a fault of a reader, too, concerns one source
             if len(files) == 1:
                 raise
             told = _report(context, name, error)
@@ -81,7 +81,7 @@ def import_(
     return code
 
 
-def _is_store_away(error: AivcsError) -> bool:
+def _is_store_away(error: Exception) -> bool:
     return isinstance(error, StorageError) and error.is_store_away
 
 
@@ -116,7 +116,10 @@ def _import_all(
             stream = open_input(file.path)
             source = Source(file.path, _base(file.path), stream, program.format)
             result = _import(repo, source, options)
-        except AivcsError as error:
+        except ErasedError as error:
+            context.warn(f"{escape(file.path)}: passed over: {escape(str(error))}")
+            continue
+        except Exception as error:  # noqa: BLE001 as for files that are named
             code = _report(context, file.path, error) or code
             if _is_store_away(error):
                 break
@@ -145,7 +148,7 @@ def _import_all(
     return code
 
 
-def _report(context: Context, name: str, error: AivcsError) -> int:
+def _report(context: Context, name: str, error: Exception) -> int:
     """Prints an error about one of several sources; returns its exit code."""
     from aivcs.cli.exit_codes import report
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aivcs.commands.hook.programs import require_session_file, session_files
 from aivcs.commands.run.import_ import Imported, Options, Source, import_source
-from aivcs.errors import BackendError, UsageError
+from aivcs.errors import BackendError, ErasedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def parse_call(data: bytes) -> Call:
 def capture(
     repo: Repository, program: Program, home: str, call: Call, masker: Masker, by: str
 ) -> list[Imported]:
-    """Imports what is new of a session, and of those that it started.
+    """Imports what is new of a session, and of those that it started, but not of erased ones.
 
     Args:
         repo: The repository.
@@ -84,7 +84,8 @@ def capture(
         options = Options(format=program.format, seal=call.is_over, masker=masker, by=by)
         with open(_open(one.path), "rb", buffering=0) as stream:
             source = Source(one.path, os.path.basename(one.path), stream)
-            done += import_source(repo, source, options).sessions
+            with suppress(ErasedError):  # it stays erased, which is no failure of the capture
+                done += import_source(repo, source, options).sessions
     return done
 
 
