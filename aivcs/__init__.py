@@ -14,6 +14,7 @@ __version__ = "0.2.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from aivcs.active_run import ActiveRun as ActiveRun
+    from aivcs.api import Repository as Repository
     from aivcs.errors import (
         AivcsError as AivcsError,
         AmbiguousError as AmbiguousError,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
         RunSummary as RunSummary,
     )
     from aivcs.model.timestamp import Timestamp as Timestamp
-    from aivcs.repository import Repository as Repository
     from aivcs.store.contracts import (
         AnnotationStore as AnnotationStore,
         CasStore as CasStore,
@@ -106,7 +106,7 @@ _HOMES = {
     "aivcs.model.run": "RunEvent RunId RunMetadata RunOwner RunRecord RunStatus RunSummary",
     "aivcs.model.timestamp": "Timestamp",
     "aivcs.model.release_entries": "Approval Block LogEntry ReleaseState Signature",
-    "aivcs.repository": "Repository",
+    "aivcs.api": "Repository",
     "aivcs.store.settings": "Settings",
     "aivcs.store.contracts": "AnnotationStore CasStore ReleaseRegistry RunLedger",
 }

@@ -9,7 +9,7 @@
         ...
 
 Each class has the names, methods and guarantees of its sync twin in `aivcs.store.contracts` or
-`aivcs.repository`. A backend is written once, synchronously; each method here runs the sync one in
+`aivcs.api`. A backend is written once, synchronously; each method here runs the sync one in
 a worker thread (`asyncio.to_thread`), so the event loop is never blocked and the context variables
 of the caller are seen. Callbacks and iterables that a method is given are called there, too.
 
@@ -37,7 +37,7 @@ from typing import (
     overload,
 )
 
-from aivcs import active_run, repository
+from aivcs import active_run, api
 from aivcs.store import contracts as storage
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ def _starting(
 class Repository:
     """The async twin of `aivcs.Repository`; its stores are async, too."""
 
-    def __init__(self, repo: repository.Repository) -> None:
+    def __init__(self, repo: api.Repository) -> None:
         """Wraps an open repository; or use `init`, `open` or `discover`."""
         self._sync = repo
 
@@ -378,7 +378,7 @@ class Repository:
             UsageError: The folder is inside a store.
             BackendError: The store cannot be made.
         """
-        init = repository.Repository.init
+        init = api.Repository.init
         return cls(await to_thread(init, folder, shared=shared, private=private, settings=settings))
 
     @classmethod
@@ -392,7 +392,7 @@ class Repository:
             UnsupportedFormatError: A later version made the store.
             UsageError: The scheme is unknown, or the store's configuration is invalid.
         """
-        return cls(await to_thread(repository.Repository.open, store, settings))
+        return cls(await to_thread(api.Repository.open, store, settings))
 
     @classmethod
     async def discover(
@@ -405,7 +405,7 @@ class Repository:
         Raises:
             NoRepositoryError: There is no store.
         """
-        return cls(await to_thread(repository.Repository.discover, start, settings))
+        return cls(await to_thread(api.Repository.discover, start, settings))
 
     @property
     def path(self) -> str:
@@ -432,28 +432,28 @@ class Repository:
         """The remarks on runs; `annotate` makes one."""
         return wrap(self._sync.annotations)
 
-    start_run = _starting(repository.Repository.start_run)
-    promote = _awaited(repository.Repository.promote)
-    rollback = _awaited(repository.Repository.rollback)
-    approve = _awaited(repository.Repository.approve)
-    require_spec = _awaited(repository.Repository.require_spec)
-    get_blob = _awaited(repository.Repository.get_blob)
-    pins = _streamed(repository.Repository.pins)
-    pin = _awaited(repository.Repository.pin)
-    unpin = _awaited(repository.Repository.unpin)
-    annotate = _awaited(repository.Repository.annotate)
-    redact = _awaited(repository.Repository.redact)
-    search_runs = _streamed(repository.Repository.search_runs)
-    to_records = _streamed(repository.Repository.to_records)
-    home_of = _awaited(repository.Repository.home_of)
-    untrusted_source = _awaited(repository.Repository.untrusted_source)
-    require_store_of = _awaited(repository.Repository.require_store_of)
-    resolve_digest = _awaited(repository.Repository.resolve_digest)
-    resolve_pin = _awaited(repository.Repository.resolve_pin)
-    resolve_run = _awaited(repository.Repository.resolve_run)
-    resolve_spec = _awaited(repository.Repository.resolve_spec)
-    resolve_target = _awaited(repository.Repository.resolve_target)
-    resolve_expectation = _awaited(repository.Repository.resolve_expectation)
+    start_run = _starting(api.Repository.start_run)
+    promote = _awaited(api.Repository.promote)
+    rollback = _awaited(api.Repository.rollback)
+    approve = _awaited(api.Repository.approve)
+    require_spec = _awaited(api.Repository.require_spec)
+    get_blob = _awaited(api.Repository.get_blob)
+    pins = _streamed(api.Repository.pins)
+    pin = _awaited(api.Repository.pin)
+    unpin = _awaited(api.Repository.unpin)
+    annotate = _awaited(api.Repository.annotate)
+    redact = _awaited(api.Repository.redact)
+    search_runs = _streamed(api.Repository.search_runs)
+    to_records = _streamed(api.Repository.to_records)
+    home_of = _awaited(api.Repository.home_of)
+    untrusted_source = _awaited(api.Repository.untrusted_source)
+    require_store_of = _awaited(api.Repository.require_store_of)
+    resolve_digest = _awaited(api.Repository.resolve_digest)
+    resolve_pin = _awaited(api.Repository.resolve_pin)
+    resolve_run = _awaited(api.Repository.resolve_run)
+    resolve_spec = _awaited(api.Repository.resolve_spec)
+    resolve_target = _awaited(api.Repository.resolve_target)
+    resolve_expectation = _awaited(api.Repository.resolve_expectation)
 
 
 async def _iterate(begin: Callable[[], Iterator[T]]) -> AsyncGenerator[T]:

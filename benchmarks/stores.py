@@ -9,12 +9,12 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from aivcs.api import Repository
 from aivcs.log import chain, run as rules
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """A store in a folder, opened by the path of that folder: what most tests of files begin with."""
 
+from aivcs.api import Repository
 from aivcs.backends.fs import FileBackend
-from aivcs.repository import Repository
 
 
 class FolderStore(Repository):

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aivcs.api import Repository
 from aivcs.log import run as rules
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunRecord, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from benchmarks import stores
 from benchmarks.harness import FLOOR, Done, Row

@@ -27,7 +27,7 @@ from aivcs.log.bulk_events import BulkEvents
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent
-from aivcs.repository import Repository
+from aivcs.api import Repository
 
 url, job, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 BATCH = 4000

@@ -33,7 +33,7 @@ words = sys.argv[4:]
 PAYLOAD = {"tool_name": "search", "query": "x" * 150}
 
 def repository():
-    from aivcs.repository import Repository
+    from aivcs.api import Repository
     return Repository.open(url)
 
 def start():

@@ -9,10 +9,10 @@ import obstore
 import pytest
 from servers.s3 import BUCKET, new_store
 
+from aivcs.api import Repository
 from aivcs.backends.s3 import chunks
 from aivcs.backends.s3.index import row_key
 from aivcs.errors import IntegrityError, StorageError
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
     BackendContract,

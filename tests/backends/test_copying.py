@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from crash.harness import require
 
+from aivcs.api import Repository
 from aivcs.commands.blob.get import get_to_file
 from aivcs.errors import BackendError, IntegrityError
-from aivcs.repository import Repository
 
 LENGTH = 21 << 20
 """Bytes of a content that is long enough for several stretches and a thread."""

@@ -7,11 +7,11 @@ import pytest
 from backends import sqlite_driver
 from servers.s3 import fake, new_store
 
+from aivcs.api import Repository
 from aivcs.backends.hybrid import HybridBackend
 from aivcs.backends.s3 import S3Backend
 from aivcs.errors import BackendError, ConflictError, NoRepositoryError, UsageError
 from aivcs.model.release import ReleaseMetadata
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import BackendContract
 

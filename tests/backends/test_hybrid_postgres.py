@@ -10,10 +10,10 @@ from backends.test_postgres_faults import terminate
 from erasure.conftest import SECRET, record
 from servers.s3 import BUCKET, fake, new_store
 
+from aivcs.api import Repository
 from aivcs.commands.store.gc import collect
 from aivcs.errors import BackendError, OutcomeUnknownError
 from aivcs.model.run import RunEvent
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
     BackendContract,

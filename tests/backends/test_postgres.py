@@ -2,7 +2,7 @@
 
 import pytest
 
-from aivcs.repository import Repository
+from aivcs.api import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
     AnnotationStoreContract,

@@ -8,6 +8,7 @@ import pytest
 from servers import postgres
 
 from aivcs import errors
+from aivcs.api import Repository
 from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.run.prune import Rules, prune
 from aivcs.commands.store import clock
@@ -16,7 +17,6 @@ from aivcs.errors import BackendError
 from aivcs.log.run_filter import RunFilter
 from aivcs.model.run import RunEvent, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 
 YEAR_S = 365 * 86_400

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from servers.fault_proxy import FaultProxy
 
+from aivcs.api import Repository
 from aivcs.backends.postgres.address import Address
 from aivcs.backends.postgres.client import secured
 from aivcs.backends.postgres.rights import regex_of
 from aivcs.errors import UsageError
-from aivcs.repository import Repository
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pipeline.sh"
 

@@ -9,9 +9,9 @@ import pytest
 from crash.harness import require
 from servers.postgres import KEEPER, Server, Standby, need_programs
 
+from aivcs.api import Repository
 from aivcs.errors import BackendError
 from aivcs.model.run import RunEvent
-from aivcs.repository import Repository
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
 

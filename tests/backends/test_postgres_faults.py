@@ -8,6 +8,7 @@ import pytest
 from servers.fault_proxy import FaultProxy
 
 from aivcs import errors
+from aivcs.api import Repository
 from aivcs.backends.postgres import logs, session
 from aivcs.backends.postgres.address import Address
 from aivcs.backends.postgres.client import limits
@@ -15,7 +16,6 @@ from aivcs.errors import OutcomeUnknownError
 from aivcs.log import chain
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunSummary
-from aivcs.repository import Repository
 from aivcs.store.remote import RemoteSettings
 from aivcs.store.settings import Settings
 

@@ -9,6 +9,7 @@ from folder_store import FolderStore
 from hypothesis import given, settings, strategies as st
 from servers.postgres import start_server
 
+from aivcs.api import Repository
 from aivcs.errors import StorageError
 from aivcs.fakes import MemoryCasStore, MemoryReleaseRegistry, MemoryRunLedger
 from aivcs.log.bulk_events import BulkEvents, parse_events
@@ -16,7 +17,6 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import Stores, StoresMachine
 

@@ -13,7 +13,7 @@ import pytest
 from servers.fault_proxy import FaultProxy
 from servers.history import complaints
 
-from aivcs.repository import Repository
+from aivcs.api import Repository
 
 BUSY_S = 300
 """Seconds for a command that shares the processors with 64 others, at most."""
@@ -167,7 +167,7 @@ def test_64_processes_write_one_run_without_a_gap(own_server, outside):
     script = (
         "import sys\n"
         "from aivcs.model.run import RunEvent\n"
-        "from aivcs.repository import Repository\n"
+        "from aivcs.api import Repository\n"
         "runs = Repository.open(sys.argv[1]).runs\n"
         "for n in range(200):\n"
         "    runs.append_event(sys.argv[2], RunEvent('e', {'by': sys.argv[3], 'n': n}))\n"

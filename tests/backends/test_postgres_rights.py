@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.commands.blob.rm import erase as erase_blobs
 from aivcs.commands.bundle.create import create
 from aivcs.commands.erasing import ErasureRequest, complete
@@ -18,7 +19,6 @@ from aivcs.log.redaction import redacted_line
 from aivcs.log.run_filter import RunFilter
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
-from aivcs.repository import Repository
 
 DONE = RunSummary(success=True)
 NOT_ALLOWED = r"permission denied|may not"

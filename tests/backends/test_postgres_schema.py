@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.backends.postgres import schema
 from aivcs.backends.postgres.backend import PostgresBackend
 from aivcs.errors import BackendError, UnsupportedFormatError
 from aivcs.model.run import RunEvent
-from aivcs.repository import Repository
 
 FIRST = Path(__file__).with_name("postgres_schema_1.sql")
 """schema.sql as version 0.2.0 had it."""

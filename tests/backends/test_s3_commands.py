@@ -11,9 +11,9 @@ from servers.ports import claim_ports
 from servers.proxy import Proxy
 from servers.s3 import ACCESS_KEY, BUCKET, SECRET_KEY, fake
 
+from aivcs.api import Repository
 from aivcs.backends.s3.grants import policy
 from aivcs.backends.s3.location import Location
-from aivcs.repository import Repository
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 server = fake

@@ -18,6 +18,7 @@ from obstore.exceptions import GenericError
 from servers.proxy import FAULTS, Proxy
 from servers.s3 import BUCKET, fake
 
+from aivcs.api import Repository
 from aivcs.backends.s3 import S3Backend, contention, trash
 from aivcs.backends.s3.chunks import Chunks, key
 from aivcs.backends.s3.client import NONCE, Client
@@ -32,7 +33,6 @@ from aivcs.errors import (
 )
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
-from aivcs.repository import Repository
 from aivcs.store.remote import RemoteSettings
 from aivcs.store.settings import Settings
 

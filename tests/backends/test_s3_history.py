@@ -23,6 +23,7 @@ from servers.history import complaints
 from servers.proxy import FAULTS, Proxy
 from servers.s3 import fake, new_store, seaweedfs
 
+from aivcs.api import Repository
 from aivcs.backends.s3.chunks import Chunks
 from aivcs.commands.store.gc import collect
 from aivcs.errors import BackendError, NotFoundError
@@ -31,7 +32,6 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunId, RunMetadata, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import Stores, StoresMachine
 

@@ -9,13 +9,13 @@ from backends.s3_contracts import s3
 from servers.proxy import Proxy
 from servers.s3 import fake
 
+from aivcs.api import Repository
 from aivcs.backends.s3 import index, run_index
 from aivcs.backends.s3.index import Rows
 from aivcs.log.run_filter import RunFilter, age, outcome_of
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunStatus, RunSummary
 from aivcs.model.timestamp import Timestamp
-from aivcs.repository import Repository
 from aivcs.store.listing import Listing, no_runs
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")

@@ -9,9 +9,9 @@ import pytest
 from backends.test_s3_servers import path_with_command
 from servers.s3 import seaweedfs
 
+from aivcs.api import Repository
 from aivcs.commands.store.gc import collect
 from aivcs.errors import StorageError
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")

@@ -8,8 +8,8 @@ import pytest
 from backends.s3_contracts import BackendOverS3, BlobsOverS3, ReleasesOverS3, RunsOverS3, s3
 from servers.s3 import BUCKET, ceph, s3rver, seaweedfs
 
+from aivcs.api import Repository
 from aivcs.errors import BackendError
-from aivcs.repository import Repository
 
 pytest.importorskip("obstore", reason="the extra s3 is not installed")
 pytestmark = pytest.mark.slow

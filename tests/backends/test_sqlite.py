@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from backends import sqlite_driver
 
-from aivcs.repository import Repository
+from aivcs.api import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing import (
     AnnotationStoreContract,

@@ -11,10 +11,10 @@ import subprocess
 import pytest
 from folder_store import FolderStore
 
+from aivcs.api import Repository
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
-from aivcs.repository import Repository
 from aivcs.specs.checkout import checkout
 from aivcs.store.settings import Settings
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.model.run import RunMetadata, RunSummary
-from aivcs.repository import Repository
 
 
 def ask(aivcs, *words, **options):

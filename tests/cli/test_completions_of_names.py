@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cli.shells import BASH, COMPLETIONS, ZSH, Fish, Terminal
 
+from aivcs.api import Repository
 from aivcs.model.run import RunMetadata
-from aivcs.repository import Repository
 
 MANY = 300
 """Runs of the store: more than are read without an index."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.backends.fs import filesystem
 from aivcs.backends.fs.filesystem import type_of
 from aivcs.cli.session.context import Context
-from aivcs.repository import Repository
 
 MOUNTS = r"""
 22 27 0:21 / /proc rw,relatime - proc proc rw

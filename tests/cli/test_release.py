@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.log.release_changes import plan_promotion
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import Evidence, ReleaseMetadata
-from aivcs.repository import Repository
 
 ABSENT = "0" * 64
 BAD_NAMES = [

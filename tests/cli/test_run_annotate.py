@@ -209,7 +209,7 @@ class TestProof:
 
 
 def test_python_annotates_too(aivcs, run):
-    from aivcs.repository import Repository
+    from aivcs.api import Repository
 
     repo = Repository.open(aivcs.store)
     digest = repo.annotate(run, "evaluation", {"score": 1}, by="judge", tags={"a": "b"})
@@ -219,7 +219,7 @@ def test_python_annotates_too(aivcs, run):
 
 
 def test_an_annotation_as_large_as_the_store_allows_is_exported(aivcs):
-    from aivcs.repository import Repository
+    from aivcs.api import Repository
 
     aivcs.ok("config", "set", "limits.event_bytes", "3000000")
     run = aivcs.begin()

@@ -3,8 +3,8 @@
 import pytest
 from folder_store import FolderStore
 
+from aivcs.api import Repository
 from aivcs.backends.fs.index import query
-from aivcs.repository import Repository
 from aivcs.testing import (
     AnnotationStoreContract,
     CasStoreContract,

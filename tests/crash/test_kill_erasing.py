@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from crash.harness import Tracer, copy_of, in_parallel, require_strace, steps
 
-from aivcs.repository import Repository
+from aivcs.api import Repository
 
 pytestmark = pytest.mark.usefixtures("strace")
 SECRET = "sk-live-2f8c4e1d9b7a6053"

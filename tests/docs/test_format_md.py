@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from folder_store import FolderStore
 
+from aivcs.api import Repository
 from aivcs.commands.release.audit import verify as prove
 from aivcs.commands.store.head import take
 from aivcs.log.chain import hash_of
@@ -21,7 +22,6 @@ from aivcs.model.record import Head
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.policy.select import read_document
-from aivcs.repository import Repository
 from aivcs.specs.manifest import encode_spec
 from aivcs.specs.selection import select
 from aivcs.specs.spec import create

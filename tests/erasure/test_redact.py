@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from erasure.conftest import SECRET, holders, record, records
 
+from aivcs.api import Repository
 from aivcs.errors import ConflictError
-from aivcs.repository import Repository
 
 
 def redact(aivcs, run, *words, reason="a token leaked", code=0):

@@ -8,10 +8,10 @@ import time
 import pytest
 from erasure.conftest import SECRET, holders, record, records
 
+from aivcs.api import Repository
 from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.run.prune import Rules, prune
 from aivcs.errors import BackendError
-from aivcs.repository import Repository
 from aivcs.store import erasing
 
 
@@ -178,9 +178,9 @@ class TestPruning:
         assert len(self.prune(aivcs, "--older-than", "75d", "--max", "3").lines) == 3
 
     def test_what_its_timestamps_say_does_not_make_a_run_old(self, aivcs, runs):
+        from aivcs.api import Repository
         from aivcs.model.run import RunMetadata, RunSummary
         from aivcs.model.timestamp import Timestamp
-        from aivcs.repository import Repository
 
         ledger = Repository.open(aivcs.store).runs
         backdated = ledger.create_run(

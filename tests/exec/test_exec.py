@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.backends.fs import FileBackend
 from aivcs.backends.fs.objects import FileCasStore
 from aivcs.commands.run.exec import BLOBS, Recording
 from aivcs.errors import BackendError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunMetadata
-from aivcs.repository import Repository
 
 
 def wait_until(condition):

@@ -12,9 +12,9 @@ import threading
 import pytest
 from faults.test_resources import completed, limited
 
+from aivcs.api import Repository
 from aivcs.backends.fs import files
 from aivcs.backends.fs.objects import syncing
-from aivcs.repository import Repository
 
 LONG = bytes(9 << 20)
 
@@ -83,7 +83,7 @@ def test_without_threads_long_contents_are_stored_and_all_is_verified(repo):
 
 NOTHING_LEFT = """
 import os, resource, sys
-from aivcs.repository import Repository
+from aivcs.api import Repository
 import queue, aivcs.backends.fs.objects.copying  # and not what the writing thread asks of Linux
 
 class Hungry:

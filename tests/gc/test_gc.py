@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.log.release_changes import plan_rollback
 from aivcs.model.digest import ContentDigest
-from aivcs.repository import Repository
 
 GARBAGE = b"nobody needs this"
 

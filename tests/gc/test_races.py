@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from folder_store import FolderStore
 
+from aivcs.api import Repository
 from aivcs.backends.fs.objects import FileCasStore
 from aivcs.commands.blob.pin import pin
 from aivcs.commands.blob.rm import rm
@@ -24,7 +25,6 @@ from aivcs.commands.run.finish import finish
 from aivcs.commands.store import gc
 from aivcs.errors import ConflictError, LockTimeoutError, NotFoundError
 from aivcs.model.run import RunEvent, RunMetadata
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 from aivcs.testing.race import race
 

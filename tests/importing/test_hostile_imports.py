@@ -9,13 +9,13 @@ from formats import samples
 from formats.reading import read
 from hypothesis import given, settings, strategies as st
 
+from aivcs.api import Repository
 from aivcs.commands.run.import_ import Options, Source, import_source
 from aivcs.errors import AivcsError
 from aivcs.formats import registry
 from aivcs.formats.errors import FormatError
 from aivcs.formats.masking import Masker
 from aivcs.opening import load_backend
-from aivcs.repository import Repository
 from examples import examples
 
 NAMES = list(samples.ALL)

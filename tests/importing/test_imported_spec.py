@@ -1,9 +1,9 @@
 """Sessions of the same agent share a spec, which is stored once."""
 
+from aivcs.api import Repository
 from aivcs.commands.run.imported_spec import store_spec
 from aivcs.formats.model import Session
 from aivcs.model.digest import ContentDigest
-from aivcs.repository import Repository
 
 
 def test_what_this_process_stored_is_not_stored_again_unless_it_is_gone(tmp_path, monkeypatch):

@@ -448,7 +448,7 @@ class TestTogether:
         script = (
             "import sys\n"
             "from aivcs.backends.fs.index import refresh\n"
-            "from aivcs.repository import Repository\n"
+            "from aivcs.api import Repository\n"
             "from aivcs.model.digest import ContentDigest\n"
             "from aivcs.model.run import RunMetadata, RunSummary\n"
             "from aivcs.store.settings import Settings\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from aivcs.api import Repository
 from aivcs.backends.fs.index import texts, texts_making
 from aivcs.backends.fs.index.cache import BrokenError
 from aivcs.codec.json import encode_trusted
@@ -17,7 +18,6 @@ from aivcs.commands.run.search import search
 from aivcs.log import words
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
-from aivcs.repository import Repository
 from aivcs.search.query import Query
 from aivcs.store.settings import Settings
 from examples import examples

@@ -6,12 +6,12 @@ from hashlib import sha256
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.codec.canonical_json import canonical
 from aivcs.errors import UsageError
 from aivcs.log.release_changes import plan_approval
 from aivcs.model.timestamp import Timestamp
 from aivcs.policy.registry import check_rule
-from aivcs.repository import Repository
 
 OLD = Timestamp("2026-01-01T00:00:00.000000Z")
 

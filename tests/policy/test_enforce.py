@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.commands.release.audit import sign
 from aivcs.errors import ConflictError, NotFoundError, PolicyError, UsageError
 from aivcs.log.release_changes import ReleaseView
@@ -12,7 +13,6 @@ from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.policy import enforce
 from aivcs.policy.enforce import ATTEMPTS, PolicyContext
-from aivcs.repository import Repository
 from aivcs.signing.ssh import Verifier
 from aivcs.store.releases import LogReleaseRegistry
 

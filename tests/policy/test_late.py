@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.model.erasure import Erasure
-from aivcs.repository import Repository
 
 SPEC = b"a spec\n"
 

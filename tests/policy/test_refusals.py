@@ -5,12 +5,12 @@ import os
 import pytest
 
 from aivcs import aio
+from aivcs.api import Repository
 from aivcs.codec.canonical_json import canonical
 from aivcs.config import files as config_files
 from aivcs.errors import BackendError, IntegrityError, NotFoundError, PolicyError
 from aivcs.model.digest import ContentDigest
 from aivcs.policy.rules import ALL
-from aivcs.repository import Repository
 from aivcs.specs.check import MAX_PARSED, MEMBERS
 from aivcs.specs.manifest import FIELDS, MAX_MANIFEST
 

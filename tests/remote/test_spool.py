@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.commands import erasing
 from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.remote.copy import Copy
@@ -23,7 +24,6 @@ from aivcs.commands.spool.push import SpoolPush
 from aivcs.errors import BackendError
 from aivcs.model.digest import ContentDigest
 from aivcs.model.run import RunMetadata, RunSummary
-from aivcs.repository import Repository
 from aivcs.store import erasing as store_erasing
 from aivcs.store.annotations import compose
 from aivcs.sync.spool import Spools

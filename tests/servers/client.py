@@ -8,6 +8,7 @@ import random
 import sys
 import time
 
+from aivcs.api import Repository
 from aivcs.errors import (
     BackendError,
     ConflictError,
@@ -19,7 +20,6 @@ from aivcs.errors import (
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunSummary
-from aivcs.repository import Repository
 from aivcs.store.settings import Settings
 
 

@@ -102,7 +102,7 @@ class Server:
 
     def store(self):
         """Makes a database with an empty store; returns its name."""
-        from aivcs.repository import Repository
+        from aivcs.api import Repository
 
         if self._emptied:
             return self._emptied.pop()

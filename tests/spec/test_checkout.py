@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from aivcs.api import Repository
 from aivcs.errors import BackendError
-from aivcs.repository import Repository
 from aivcs.specs.checkout import checkout
 from aivcs.specs.selection import select
 from aivcs.specs.spec import create

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from hypothesis import given, strategies as st
 
+from aivcs.api import Repository
 from aivcs.errors import BackendError
-from aivcs.repository import Repository
 from aivcs.specs.ignore import IgnoreList, ignored_by, matches, parse_patterns
 from aivcs.specs.selection import select
 from aivcs.specs.spec import create

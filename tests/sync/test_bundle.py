@@ -12,8 +12,8 @@ import pytest
 from conftest import Aivcs
 from sync.conftest import blobs, content, edit_log, logs, record
 
+from aivcs.api import Repository
 from aivcs.commands.bundle.create import create
-from aivcs.repository import Repository
 
 
 @pytest.fixture

@@ -172,8 +172,8 @@ CODES: dict[str, dict[int, str]] = {
         0: "The command ended with 0. Any other exit code of the command is that of aivcs, too.",
         2: "The command line is wrong: nothing was executed.",
         124: "The command exceeded its budget, and was ended.",
-        125: "aivcs itself failed: nothing was executed, as for a spec that is not in the store; or "
-        "not all of it could be recorded.",
+        125: "aivcs itself failed: nothing was executed, as for a spec that is not in the store; "
+        "or not all of it could be recorded.",
         126: "The command could not be executed.",
         127: "The command was not found.",
     },

@@ -326,14 +326,16 @@ class _Calls:
 
     def _annotate(self, arguments: dict[str, Any]) -> Any:
         from aivcs.cli.session.git_identity import actor
+        from aivcs.commands.run.annotate import add
 
-        return self._repo().annotate(
+        return add(
+            self._repo(),
             self._written(arguments),
             arguments.get("kind", "note"),
             arguments.get("payload"),
             by=actor(self._context),
             text=arguments.get("text"),
-            tags=arguments.get("tags"),
+            tags=arguments.get("tags", {}),
         )
 
     def _filters(self, arguments: dict[str, Any]) -> dict[str, Any]:

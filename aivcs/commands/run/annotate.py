@@ -9,7 +9,7 @@ from aivcs.store.annotations import compose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from aivcs.model.digest import ContentDigest
@@ -52,8 +52,23 @@ def annotate(
     added: dict[str, Any] = {}
     for word in tags:
         add_member(added, *split_tag(word))
-    run_id = repo.runs.get_run(repo.resolve_run(run)).run_id
     payload = parse_payload(words) if words else None
-    annotation = compose(run_id, kind or NOTE, payload, by=by, text=text, tags=added, signer=signer)
+    return add(repo, run, kind or NOTE, payload, by=by, text=text, tags=added, signer=signer)
+
+
+def add(
+    repo: Repository,
+    run: str,
+    kind: str,
+    payload: Any,
+    *,
+    by: str,
+    text: str | None,
+    tags: Mapping[str, Any],
+    signer: Signer | None = None,
+) -> ContentDigest:
+    """Adds a remark with a JSON value as its payload; otherwise as `annotate`."""
+    run_id = repo.runs.get_run(repo.resolve_run(run)).run_id
+    annotation = compose(run_id, kind, payload, by=by, text=text, tags=tags, signer=signer)
     with repo.hold():  # it may refer to blobs
         return repo.annotations.add(annotation)
