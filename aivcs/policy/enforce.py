@@ -243,8 +243,12 @@ def _apply(
     requires_spec: bool = False,
 ) -> Outcome:
     """Plans a change on a view, judges it, and appends it if the log has not grown since."""
+    conflict: ConflictError | None = None
+    change: ReleaseChange | None = None
     for _ in range(ATTEMPTS):
         with repo.releases.view(name) as view:
+            if conflict and change and view.head == change.if_head:
+                raise conflict  # with something else than the log: it would come again
             outcome = Outcome(plan(view))
             if judge is not None:
                 judge.look(view, outcome.change)
@@ -259,16 +263,17 @@ def _apply(
         change = outcome.change
         try:
             repo.releases.append(name, change.entries, if_head=change.if_head)
-        except ConflictError:
+        except ConflictError as error:
             # A new signature needs the holder of the key, so do not retry.
             if judge is not None and judge.is_signing:
                 raise
+            conflict = error
             continue
         return outcome
     raise ConflictError(
         f"{name}: the log changed {ATTEMPTS} times while the release was judged; nothing was "
         "changed. Try again"
-    )
+    ) from conflict
 
 
 def _require_free_label(view: "ReleaseView", digest: str, label: str) -> None:

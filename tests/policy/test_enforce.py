@@ -81,9 +81,23 @@ def test_a_change_is_judged_anew_and_refused(repo, specs, contest):
 
 def test_a_change_is_not_judged_for_ever(repo, specs, contest):
     contest(*["v7"] * 2 * ATTEMPTS)
-    with pytest.raises(ConflictError, match="changed 10 times"):
+    with pytest.raises(ConflictError, match="changed 10 times") as caught:
         promote(repo, specs[0])
+    assert "has grown" in str(caught.value.__cause__)
     assert len(released(repo)) == ATTEMPTS
+
+
+def test_a_conflict_with_anything_but_the_log_is_told_at_once(repo, specs, monkeypatch):
+    attempts = []
+
+    def refuse(self, name, entries, *, if_head):
+        attempts.append(if_head)
+        raise ConflictError(f"{name}: this store keeps no logs")
+
+    monkeypatch.setattr(LogReleaseRegistry, "append", refuse)
+    with pytest.raises(ConflictError, match="keeps no logs"):
+        promote(repo, specs[0])
+    assert len(attempts) == 1
 
 
 def test_a_rollback_looks_its_spec_up_anew(repo, specs, contest):
