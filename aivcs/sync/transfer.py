@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs import errors
@@ -165,7 +166,8 @@ class RunCopier:
         Args:
             source: Where the runs are.
             target: Where they are copied to.
-            progress: Called with the bytes of blobs and lines as they are read.
+            progress: Called with the bytes of blobs and lines as they are read, by one thread at a
+                time.
             scans: Whether a run with the form of a secret in it is held back.
             untrusted: The label under which the source is known, if nobody vouches for it: its
                 runs are marked so, and it extends no run that is not. The same holds, whatever the
@@ -185,6 +187,7 @@ class RunCopier:
         self._has_untrusted = self._is_source_marked = False
         self._parts: dict[ContentDigest, frozenset[ContentDigest]] = {}
         self._room = 0  # bytes that may be kept of this batch, about
+        self._lock = Lock()  # of the room and of `progress`
 
     def copy(
         self, runs: Iterable[Candidate], known: Known | None, settled: Settled | None = None
@@ -266,7 +269,8 @@ class RunCopier:
             return Copied(run.run_id, ERASED, _NOTHING)
         try:
             log = _Log(self._source, run.run_id, min(self._room, _IN_MEMORY_BYTES))
-            self._room -= log.kept_bytes
+            with self._lock:
+                self._room -= log.kept_bytes
             there = adopting.standing(self._target.store.logs, name) if run.is_there else None
 
             def target_lines() -> Iterator[bytes]:
@@ -298,7 +302,8 @@ class RunCopier:
                 self._refuse_redacted(log.run_id, number, line)
             if number <= start:
                 continue
-            self._progress(len(line))
+            with self._lock:
+                self._progress(len(line))
             if self._scans:
                 text = line.decode(errors="replace")
                 refuse_secrets(text, f"run {log.run_id}", f"line {number}")

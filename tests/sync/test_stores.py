@@ -2,6 +2,7 @@
 
 import random
 import subprocess
+import threading
 import time
 
 import pytest
@@ -60,6 +61,25 @@ def test_a_store_that_goes_away_stops_the_copy_of_annotations(tmp_path, monkeypa
     monkeypatch.setattr(type(second.store.documents), "create", fail)
     with pytest.raises(UnreachableError):
         list(work.copy_annotations())
+
+
+def test_a_copy_tells_its_progress_from_one_thread_at_a_time(tmp_path):
+    first, second = (Repository.init(tmp_path / name) for name in ("first", "second"))
+    fill(first)
+    told, overlaps, inside = [], [], threading.Lock()
+
+    def progress(size):
+        if not inside.acquire(blocking=False):
+            overlaps.append(size)
+            return
+        time.sleep(0.005)  # in which another thread may come
+        told.append(size)
+        inside.release()
+
+    work = Copy(first, second, own=first, progress=progress)
+    assert all(outcome.error is None for outcome in work.copy_runs())
+    assert told
+    assert overlaps == []
 
 
 @pytest.mark.parametrize("is_selection", [False, True])
