@@ -204,11 +204,9 @@ class InspectAi(Reader):
         for message in map(as_dict, as_list(sample.get("messages"))):
             role = message.get("role")
             if role == "tool":
-                call_id = as_text(message.get("tool_call_id"))
-                error = as_text(as_dict(message.get("error")).get("message"))
-                self.tell_result(
-                    session, None, call_id, self._whole(message.get("content")), error=error
-                )
+                name, call_id = as_text(message.get("function")), message.get("tool_call_id")
+                output, failure = self._whole(message.get("content")), _failure(message)
+                self.tell_result(session, name, as_text(call_id), output, **failure)
                 continue
             if message.get("source") != "input":
                 self._tell_message(session, message, None)
@@ -290,12 +288,10 @@ class InspectAi(Reader):
         name, call_id = as_text(event.get("function")), as_text(event.get("id"))
         self.tell_call(session, name, call_id, self._whole(event.get("arguments", {})), at)
         done = as_time(event.get("completed")) or at
-        error = as_dict(event.get("error"))
-        output = self._whole(event.get("result"))
-        complaint = as_text(error.get("message"))
+        output, failure = self._whole(event.get("result")), _failure(event)
         self.tell_result(
             session, name, call_id, output, done,
-            error=last_lines(complaint) or (kind_of(error.get("type")) if error else None),
+            error=last_lines(failure.pop("error")), **failure,
             has_failed=event.get("failed") is True,
             duration_ms=milliseconds_between(at, done),
             subagent=as_text(event.get("agent")),
@@ -331,6 +327,13 @@ class InspectAi(Reader):
         if isinstance(value, dict):
             return {name: self._whole(member) for name, member in value.items()}
         return value
+
+
+def _failure(call: dict[str, Any]) -> dict[str, Any]:
+    """The members of a result that say what went wrong, if anything did."""
+    error = as_dict(call.get("error"))
+    kind, complaint = as_text(error.get("type")), as_text(error.get("message"))
+    return {"error": complaint or (kind_of(kind) if error else None), "error_type": kind}
 
 
 def _detect(head: Head) -> bool:

@@ -39,8 +39,8 @@ _NAMELESS = "Agent workflow"
 _REMEMBERED = 100_000
 _KNOWN = frozenset(
     {
-        "agent", "custom", "guardrail", "handoff", "mcp_tools", "response", "speech",
-        "speech_group", "task", "transcription", "turn",
+        "agent", "custom", "guardrail", "handoff", "mcp_tools", "speech", "speech_group", "task",
+        "transcription", "turn",
     }
 )  # fmt: skip
 
@@ -84,8 +84,8 @@ class OpenAiAgents(Reader):
         if kind == "function":
             self._read_call(value, data, begun, ended, complaint)
             return
-        if kind == "generation":
-            self._read_generation(data, ended)
+        if kind in {"generation", "response"}:
+            self._read_answer(data, ended)
         elif kind == "agent":
             status = "failed" if complaint else "completed"
             payload = {"agent": data.get("name"), "status": status}
@@ -110,7 +110,7 @@ class OpenAiAgents(Reader):
         call_id = as_text(value.get("id"))
         name = as_text(data.get("name"))
         self.tell_call(self._last, name, call_id, parsed(data.get("input")), begun)
-        self._is_new("tool", data.get("output"))  # as the model is told it
+        self._remember("tool", data.get("output"))  # as the model is told it
         reason = as_dict(as_dict(value.get("error")).get("data")).get("error")
         if complaint and isinstance(reason, str):
             complaint = f"{complaint}: {reason}"
@@ -120,30 +120,34 @@ class OpenAiAgents(Reader):
             duration_ms=_milliseconds(begun, ended),
         )  # fmt: skip
 
-    def _read_generation(self, data: dict[str, Any], ended: Timestamp | None) -> None:
+    def _read_answer(self, data: dict[str, Any], ended: Timestamp | None) -> None:
+        """Gives a call of the model; only a `generation` has the messages and the model's name."""
         for message in map(as_dict, as_list(data.get("input"))):
             role = as_text(message.get("role")) or as_text(message.get("type")) or "unknown"
-            if self._is_new(role, message.get("content", message)):
+            if self._remember(role, message.get("content", message)):
                 self._say(role, message, ended)
         for message in map(as_dict, as_list(data.get("output"))):
             content = message.get("content")
-            if self._is_new("assistant", content) and content:
+            if self._remember("assistant", content) and content:
                 self._say("assistant", message, ended)
         usage = as_dict(data.get("usage"))
         cached = as_dict(usage.get("input_tokens_details")).get("cached_tokens")
+        reasoning = as_dict(usage.get("output_tokens_details")).get("reasoning_tokens")
         payload = without_nulls(
             model=as_text(data.get("model")),
             input_tokens=as_count(usage.get("input_tokens", usage.get("prompt_tokens"))),
             cached_input_tokens=as_count(cached),
             output_tokens=as_count(usage.get("output_tokens", usage.get("completion_tokens"))),
+            reasoning_tokens=as_count(reasoning),
+            response_id=as_text(data.get("response_id")),
             usage=usage or None,
             output=data.get("output"),
         )
         self.learn(self._last, model=as_text(data.get("model")))
         self.emit(self._last, MODEL_CALLED, payload, ended)
 
-    def _is_new(self, role: str, content: Any) -> bool:
-        """Tells whether a message was not told before: each call repeats those before it."""
+    def _remember(self, role: str, content: Any) -> bool:
+        """Remembers a message, which later calls repeat; returns whether it was new."""
         mark = (self._last, hash((role, text_of(content) or repr(content))))
         if mark in self._told:
             return False

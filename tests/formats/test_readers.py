@@ -645,6 +645,13 @@ def test_a_sample_that_went_wrong_failed_and_without_events_its_messages_are_tol
                 "tool_calls": [{"id": "c", "function": "shell", "arguments": {"command": "ls"}}],
             },
             {"role": "tool", "tool_call_id": "c", "content": "", "error": {"message": "no"}},
+            {
+                "role": "tool",
+                "tool_call_id": "d",
+                "function": "bash",
+                "content": "",
+                "error": {"type": "timeout", "message": "too slow"},
+            },
         ],
     }
     value = samples.INSPECT_VALUE | {"status": "error", "samples": [sample]}
@@ -652,7 +659,33 @@ def test_a_sample_that_went_wrong_failed_and_without_events_its_messages_are_tol
     assert [o.status for o in told.outcomes] == ["failed", "failed"]
     assert told.outcomes[1].reason == "out of memory"
     assert told.calls() == [("shell", {"command": "ls"}, (None, True))]
+    first, second = told.of("tool_failed")
+    assert (first["tool_name"], first["error"], "error_type" in first) == ("shell", "no", False)
+    assert (second["tool_name"], second["error"]) == ("bash", "too slow")
+    assert second["error_type"] == "timeout"
     assert [m["content"] for m in told.of("message")] == [PROMPT, "Hm."]
+
+
+def test_calls_of_the_responses_api_are_counted_and_sums_of_them_are_not():
+    usage = {
+        "requests": 1, "input_tokens": 900, "output_tokens": 40, "total_tokens": 940,
+        "input_tokens_details": {"cached_tokens": 400},
+        "output_tokens_details": {"reasoning_tokens": 8},
+    }  # fmt: skip
+    turn = {"sdk_span_type": "turn", "turn": 1, "usage": {"input_tokens": 900}}
+    told = read(
+        samples.lines(
+            samples.agents_span(1, 1, {"type": "response", "response_id": "r-1", "usage": usage}),
+            samples.agents_span(2, 2, {"type": "response", "response_id": "r-2"}),
+            samples.agents_span(3, 0, {"type": "custom", "name": "turn", "data": turn}),
+        )
+    )
+    assert told.kinds == ["model_called", "model_called", "openai-agents.custom"]
+    assert told.events[0].payload["response_id"] == "r-1"
+    assert told.outcome.figures == {
+        "model_calls": 2, "input_tokens": 900, "cached_input_tokens": 400, "output_tokens": 40,
+        "reasoning_tokens": 8,
+    }  # fmt: skip
 
 
 def test_an_archive_is_an_error_that_says_what_to_do():
