@@ -119,14 +119,14 @@ class _Repeats:
             call = comparable(reading.arguments)
             if reading.output is not None or reading.error is not None:
                 return self._complete(reading.tool, call, reading)
-            found = self._take(_key(reading)) if reading.call_id is None else None
+            found = self._take(reading.key) if reading.call_id is None else None
             told = None if found is None else self._complete(*found, None)
-            self._waiting.append((_key(reading), reading.tool, call))
+            self._waiting.append((reading.key, reading.tool, call))
             if len(self._waiting) > _MAX_WAITING:
                 self._waiting.popleft()
             return told or ("", 0)
         if reading.what == RESULT:
-            found = self._take(_key(reading)) or self._take(("tool", reading.tool))
+            found = self._take(reading.key) or self._take(("tool", reading.tool))
             if found is not None:
                 return self._complete(*found, reading)
         return "", 0
@@ -144,7 +144,3 @@ class _Repeats:
         self._times = self._times + 1 if whole == self._last else 1
         self._last = whole
         return tool, self._times
-
-
-def _key(reading: Reading) -> tuple[str, str]:
-    return ("tool", reading.tool) if reading.call_id is None else ("id", reading.call_id)

@@ -99,7 +99,7 @@ def exchanges(events: Iterable[RunEvent]) -> Iterator[Exchange]:
         else:
             exchange = Exchange(event, reading)
             if exchange.is_open:
-                calls.setdefault(_key(reading), deque()).append(exchange)
+                calls.setdefault(reading.key, deque()).append(exchange)
             waiting.append((exchange, weight))
         size += weight
         while waiting and (not waiting[0][0].is_open or len(waiting) > WINDOW or size > HELD):
@@ -111,13 +111,9 @@ def exchanges(events: Iterable[RunEvent]) -> Iterator[Exchange]:
     yield from (exchange for exchange, _ in waiting)
 
 
-def _key(reading: Reading) -> tuple[str, str]:
-    return ("tool", reading.tool) if reading.call_id is None else ("id", reading.call_id)
-
-
 def _take(calls: dict[tuple[str, str], deque[Exchange]], result: Reading) -> Exchange | None:
     """Removes and returns the call that a result belongs to, or None."""
-    key = _key(result)
+    key = result.key
     # A tool may leave out the id that its call was given, but never gets another's result.
     for candidate in (key, ("tool", result.tool)) if key[0] == "id" else (key,):
         found = calls.get(candidate)
@@ -130,7 +126,7 @@ def _take(calls: dict[tuple[str, str], deque[Exchange]], result: Reading) -> Exc
 
 
 def _forget(calls: dict[tuple[str, str], deque[Exchange]], call: Exchange) -> None:
-    key = _key(call.reading)
+    key = call.reading.key
     calls[key].remove(call)
     if not calls[key]:
         del calls[key]

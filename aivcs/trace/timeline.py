@@ -145,6 +145,11 @@ class Reading(NamedTuple):
     exit_code: int | None
     took: int | None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a call and its result have in common: the id, or else the name of the tool."""
+        return ("tool", self.tool) if self.call_id is None else ("id", self.call_id)
+
 
 def read_event(event: RunEvent) -> Reading:
     """Returns the meaning of an event, judged by its kind and payload alone."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from aivcs.codec.json import encode_trusted
 from aivcs.errors import NotFoundError
+from aivcs.formats.write.run import as_words
 from aivcs.present.words import size
 from aivcs.trace.timeline import CALL, RESULT, WINDOW, read_event
 from aivcs.web import parts
@@ -73,17 +73,13 @@ def _payload(run: str, event: RunEvent) -> Iterator[Markup]:
         return
     payload = event.payload
     members = payload if isinstance(payload, dict) else {"payload": payload}
-    texts = {name: _text(value) for name, value in members.items()}
+    texts = {name: as_words(value) for name, value in members.items()}
     inline = {name for name, text in texts.items() if len(text) <= _MAX_INLINE and "\n" not in text}
     yield parts.pairs((name, parts.words(texts[name])) for name in texts if name in inline)
     for name, text in texts.items():
         if name not in inline:
             yield tag("h3", parts.words(name), tag("span", f" {size(_bytes(text))}", class_="dim"))
             yield from text_block(text, f"aivcs run events {run}")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else encode_trusted(value)
 
 
 def _bytes(text: str) -> int:
