@@ -112,7 +112,7 @@ def _require_place(dotted: str, key: Key, whose: str, where: str) -> None:
 
 def file_layers(
     environment: "Mapping[str, str]",
-    store: "tuple[str, bytes | None]",
+    store: "tuple[str, bytes | None]" = ("", None),
     *,
     warn: "Callable[[str], None] | None" = None,
 ) -> "list[tuple[str, Config]]":
@@ -120,7 +120,8 @@ def file_layers(
 
     Args:
         environment: The environment variables, which say where the user's file is and the system's.
-        store: The path of the store's file, and its content, or None without such a file.
+        store: The path of the store's file, and its content, or None without such a file; by
+            default there is none.
         warn: Told of each key that means nothing.
 
     Raises:
@@ -173,6 +174,19 @@ def outside_layers(environment: "Mapping[str, str]", *, is_remote: bool) -> "lis
                 }
             )
     return found
+
+
+def ids_in(layers: "list[tuple[str, Config]]", store: str) -> "set[str]":
+    """Returns the ids under which some configuration files trust a store; none if they do not."""
+    from aivcs.codec.url import canonical
+
+    place = canonical(store)
+    return {
+        store_id
+        for _, values in layers
+        for name, store_id in values.get(TRUST, {}).items()
+        if canonical(name) == place
+    }
 
 
 def _store_ids(table: str, found: object, where: str) -> "dict[str, str]":

@@ -16,7 +16,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.url import canonical, has_password, is_url, shown
-from aivcs.config.layers import TRUST, USER, own_files, parse_config, read_config
+from aivcs.config.layers import TRUST, file_layers, ids_in, own_files
 from aivcs.errors import ConflictError, NoRepositoryError, UsageError
 from aivcs.store.identity import stored_id
 
@@ -50,13 +50,11 @@ def list_trusted(environment: Mapping[str, str]) -> list[TrustedStore]:
         UsageError: A file says something invalid.
         BackendError: A file cannot be read.
     """
-    found = []
-    for whose, path in own_files(environment):
-        text = read_config(path, or_unreachable=whose == USER)
-        if text is not None:
-            entries = parse_config(text, path, whose=whose).get(TRUST, {})
-            found += [TrustedStore(store, entries[store], path) for store in entries]
-    return found
+    return [
+        TrustedStore(store, store_id, path)
+        for path, values in file_layers(environment)
+        for store, store_id in values.get(TRUST, {}).items()
+    ]
 
 
 def is_trusted(
@@ -84,10 +82,7 @@ def trusted_ids(store: str, *, environment: Mapping[str, str] = os.environ) -> s
         UsageError: A configuration file says something invalid.
         BackendError: A configuration file cannot be read.
     """
-    place = canonical(store)
-    return {
-        entry.store_id for entry in list_trusted(environment) if canonical(entry.store) == place
-    }
+    return ids_in(file_layers(environment), store)
 
 
 def require_trusted(

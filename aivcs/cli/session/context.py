@@ -259,16 +259,9 @@ class Context:
 
     def _require_identity(self, repo: "Repository") -> None:
         """Requires that a trusted URL leads to the store that was trusted."""
-        from aivcs.codec.url import canonical
-        from aivcs.config import trust
+        from aivcs.config import layers, trust
 
-        place = canonical(repo.store.url)
-        ids = {
-            store_id
-            for _, values in self.layers
-            for store, store_id in values.get("trust", {}).items()
-            if canonical(store) == place
-        }
+        ids = layers.ids_in(self.layers, repo.store.url)
         if ids:
             trust.require_identity(repo.store, ids)
 

@@ -15,6 +15,7 @@ from time import time
 
 from aivcs.cli.session.own_command import own_command
 from aivcs.config import files as config_files
+from aivcs.config.layers import ids_in
 from aivcs.errors import NotFoundError, StorageError, UsageError
 from aivcs.short_names import LAST
 from aivcs.sync.spool import Spool, Spools
@@ -77,7 +78,7 @@ def find_spool(context: "Context", url: str) -> "Spool | None":
     is_named = bool(context.environment.get("AIVCS_SPOOL"))
     if not is_named and not _has_home(context):
         return None
-    spool = Spools(spool_place(context)).find(url, _trusted(context, url))
+    spool = Spools(spool_place(context)).find(url, ids_in(context.layers, url))
     if spool is None:
         return None
     settings = context.settings_for(url)(spool.config)
@@ -152,7 +153,7 @@ def reach(context: "Context", url: str) -> "Repository":
         repo, _ = context.open_other(url)
     finally:
         context.patience = None
-    ids = _trusted(context, url)
+    ids = ids_in(context.layers, url)
     if ids:
         from aivcs.config.trust import require_identity
 
@@ -355,7 +356,7 @@ def _make(context: "Context", url: str, there: "Repository | None") -> Spool:
     """Makes the spool of a store; `there` is the open store, or None if it is away."""
     from aivcs.repository import CONFIG
 
-    ids = _trusted(context, url)
+    ids = ids_in(context.layers, url)
     store_id = there.identity if there is not None else next(iter(sorted(ids)), None)
     spool = Spools(spool_place(context)).make(url, store_id)
     if there is not None:
@@ -380,20 +381,6 @@ def _has_home(context: "Context") -> bool:
         if _is_on(context):
             raise
         return False
-
-
-def _trusted(context: "Context", url: str) -> set[str]:
-    """The ids under which a store is trusted, by the configuration that was read."""
-    from aivcs.codec.url import canonical
-    from aivcs.config.layers import TRUST
-
-    place = canonical(url)
-    return {
-        store_id
-        for _, values in context.layers
-        for store, store_id in values.get(TRUST, {}).items()
-        if canonical(store) == place
-    }
 
 
 def _was_away(spool: Spool) -> bool:
