@@ -188,6 +188,11 @@ class HybridLogs:
         logs.forget_blob(digest)
         self._others.forget_blob(digest)
 
+    def damaged_copies(self, digest: ContentDigest) -> Iterator[BinaryIO]:
+        """As `Erasing.damaged_copies`, of the store with the blobs."""
+        if hasattr(self._others, "damaged_copies"):
+            yield from self._others.damaged_copies(digest)
+
 
 class HybridObjects(ObjectStore):
     """The `ObjectDriver`: the blobs of one store under the locks of the other."""

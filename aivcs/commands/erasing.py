@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.commands.release.history import ROLLED_BACK, states
-from aivcs.errors import ConflictError
+from aivcs.commands.run.session import KIND
+from aivcs.errors import ConflictError, IntegrityError
+from aivcs.log.run import read_event
+from aivcs.log.verify_run import blobs_in
+from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import StoredErasure
 from aivcs.store.erasing import all_of, begin, carry_out, erasing, pending
 from aivcs.store.erasures import compose
-from aivcs.sync.references import parts, skip_seen
+from aivcs.sync.references import declared, parts, skip_seen, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from aivcs.model.digest import ContentDigest
     from aivcs.model.erasure import Target
     from aivcs.model.release import ReleaseRecord
     from aivcs.repository import Repository
     from aivcs.store.erasing import Pending
     from aivcs.store.statements import Signer
+
+
+ORIGINAL = "is the original"
+"""How a run names the session that it was imported from."""
 
 
 class ErasureRequest(NamedTuple):
@@ -114,6 +122,25 @@ def evidence_of(repo: Repository) -> dict[str, str]:
         for item in (*record.evidence, *record.baseline):
             found.setdefault(item.run_id, f"release {record.name}@{record.seq}")
     return found
+
+
+def named_blobs(
+    repo: Repository, run_id: str, *, lenient: bool = False
+) -> Iterator[tuple[ContentDigest, str]]:
+    """Yields the blobs that a run names beside its spec, each with how, as a clause.
+
+    Raises:
+        IntegrityError: An annotation is damaged, or, unless `lenient`, a line of the log.
+    """
+    for note in repo.annotations.of_run(run_id):
+        where = ORIGINAL if note.value.kind == KIND else f"annotation {note.digest[:12]} names"
+        yield from ((ContentDigest(text), where) for text in blobs_in(note.value.payload))
+    with suppress(IntegrityError) if lenient else nullcontext():
+        for line, _ in repo.store.logs.read(f"run/{run_id}"):
+            if found := [] if spec_of(line) else list(declared(line)):
+                event = read_event(line)
+                where = f"event {event.seq} names" if event else "is the final state"
+                yield from ((digest, where) for digest in found)
 
 
 def require_unreleased(

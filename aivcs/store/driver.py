@@ -578,6 +578,13 @@ class Erasing(Protocol):
         """Removes the temporary and quarantined copies of a blob; no error if there are none."""
         ...
 
+    def damaged_copies(self, digest: ContentDigest) -> Iterator[BinaryIO]:
+        """Yields the quarantined copies of a blob, each open until the next.
+
+        A driver whose store has no quarantine may lack it.
+        """
+        ...
+
 
 class Searched(Protocol):
     """The further methods of a backend that looks through logs faster than line by line."""

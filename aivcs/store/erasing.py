@@ -9,7 +9,7 @@ put again later is left, whatever clocks say, because somebody wants it.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from aivcs.errors import BackendError, ConflictError, IntegrityError
 from aivcs.log import chain
@@ -107,7 +107,7 @@ def pending(store: Backend, erasures: Erasures, *, are_new: bool = False) -> Ite
             yield Pending(name, None, erasures.logs[name][0][1])
     begun = erasures.blobs if are_new else _begun(store)
     for digest in begun:
-        if digest in erasures.blobs and (not are_new or _is_there(store, digest)):
+        if digest in erasures.blobs and (not are_new or is_there(store, ContentDigest(digest))):
             yield Pending(f"blob/{digest}", None, erasures.blobs[digest][-1])
     for stored in (records[0] for records in erasures.annotations.values()):
         if store.documents.read(_document_of(stored)) is not None:
@@ -137,7 +137,8 @@ def carry_out(store: Backend, found: Collection[Pending]) -> None:
         else:
             store.documents.drop(item.what)
     for name, numbers in lines.items():
-        logs.redact(name, _stubs(store, name, numbers))
+        stubs = {number: stub for number, _, stub in _events_of(store, name, numbers)}
+        logs.redact(name, stubs)
     if whole:
         _remove_logs(store, whole)
     if blobs:
@@ -232,29 +233,24 @@ def _unredacted(
     return found
 
 
-def _stubs(store: Backend, name: str, numbers: Collection[int]) -> dict[int, bytes]:
-    stubs = {}
-    before = ""
-    for line, place in store.logs.read(name):
-        if place.lines in numbers:
-            _, stubs[place.lines] = event_of(name, place.lines, line, before)
-            if len(stubs) == len(numbers):
-                break
-        before = place.hash
-    return stubs
-
-
 def _begun(store: Backend) -> list[str]:
     """Returns the blobs whose erasure is not carried out yet."""
     return [name.removeprefix(_BEGUN) for name in store.documents.names(_BEGUN)]
 
 
-def _is_there(store: Backend, digest: str) -> bool:
-    """Tells whether a blob is in a store, or pinned there."""
+def is_there(store: Backend, digest: ContentDigest) -> bool:
+    """Tells whether a blob is in a store, also in quarantine, or pinned there."""
     return (
-        store.objects.contains(ContentDigest(digest))
+        store.objects.contains(digest)
         or store.documents.read(f"pins/{digest}") is not None
+        or any(damaged_copies(store, digest))
     )
+
+
+def damaged_copies(store: Backend, digest: ContentDigest) -> Iterator[BinaryIO]:
+    """Yields what is in quarantine of a blob, each copy open until the next one."""
+    if hasattr(store.logs, "damaged_copies"):
+        yield from cast("Erasing", store.logs).damaged_copies(digest)
 
 
 def _document_of(stored: StoredErasure) -> str:
@@ -269,11 +265,18 @@ def event_targets(store: Backend, name: str, numbers: Collection[int]) -> list[E
     Raises:
         IntegrityError: A line is not that of an event.
     """
-    targets, before = [], ""
+    return [target for _, target, _ in _events_of(store, name, numbers)]
+
+
+def _events_of(
+    store: Backend, name: str, numbers: Collection[int]
+) -> Iterator[tuple[int, ErasedEvent, bytes]]:
+    """Yields the number of each line, what the record of its erasure says, and its stub."""
+    before, left = "", len(numbers)
     for line, place in store.logs.read(name):
         if place.lines in numbers:
-            targets.append(event_of(name, place.lines, line, before)[0])
-            if len(targets) == len(numbers):
-                break
+            yield place.lines, *event_of(name, place.lines, line, before)
+            left -= 1
+        if not left:
+            return
         before = place.hash
-    return targets

@@ -41,6 +41,17 @@ def record(aivcs, *, is_over=True):
     return run
 
 
+def quarantine(aivcs):
+    """Damages the blob with the secret, and lets a repair put it aside; returns its digest."""
+    (path,) = holders(aivcs.store / "objects")
+    place = aivcs.store / "objects" / path
+    place.chmod(0o600)
+    place.write_bytes(place.read_bytes() + b"junk")
+    aivcs.ok("verify", "--repair")
+    assert len(holders(aivcs.store / "damaged")) == 1
+    return path.replace("/", "")
+
+
 def holders(folder, text=SECRET):
     """The files below a folder that have a text in them, whatever they are."""
     return sorted(

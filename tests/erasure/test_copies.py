@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from conftest import Aivcs
-from erasure.conftest import SECRET, holders, record
+from erasure.conftest import SECRET, holders, quarantine, record
 from sync import conftest as stores
 
 store, here, there = stores.store, stores.here, stores.there
@@ -30,6 +30,12 @@ class TestPushing:
         assert holders(there.store) == holders(here.store) == []
         assert "erased on purpose by ada" in there.ok("verify").text
         assert "nothing to push" in here.ok("push").err.decode()
+
+    def test_what_was_put_aside_there_goes(self, here, there, run):
+        quarantine(there)
+        redact(here, run)
+        here.ok("push")
+        assert holders(there.store) == []
 
     def test_what_was_erased_there_is_not_brought_back(self, here, there, run):
         there.ok("run", "rm", run, "--reason", "gone")

@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from erasure.conftest import SECRET, holders, record, records
+from erasure.conftest import SECRET, holders, quarantine, record, records
 
 from aivcs.api import Repository
 from aivcs.errors import ConflictError
@@ -216,6 +216,14 @@ class TestRedacting:
         redact(aivcs, secret_run, "--match", SECRET, "--with-blobs")
         assert holders(aivcs.store) == []
         assert holders(aivcs.store, "other") == ["damaged/runs-zz-other.jsonl.5.0123456789ab"]
+
+    def test_a_damaged_blob_that_was_put_aside_goes_too(self, aivcs, secret_run):
+        digest = quarantine(aivcs)
+        said = redact(aivcs, secret_run, "--match", SECRET).err.decode()
+        assert f"blob {digest}, which event 3 names, has the text, too" in said
+        redact(aivcs, secret_run, "--match", SECRET, "--with-blobs")
+        assert holders(aivcs.store) == []
+        assert "no damage found" in aivcs.ok("verify").err.decode()
 
     def test_a_store_that_cannot_erase_says_so_before_anything_is_written(
         self, aivcs, secret_run, monkeypatch

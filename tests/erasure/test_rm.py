@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 
 import pytest
-from erasure.conftest import SECRET, holders, record, records
+from erasure.conftest import SECRET, holders, quarantine, record, records
 
 from aivcs.api import Repository
 from aivcs.commands.erasing import ErasureRequest
@@ -272,6 +273,22 @@ class TestRemovingBlobs:
         aivcs.ok("blob", "rm", digest, "--reason", "a token", "--by", "ada")
         assert holders(aivcs.store / "objects") == []
         assert "which was erased on purpose by ada" in aivcs.ok("verify").text
+
+    def test_one_that_was_damaged_and_put_aside_goes(self, aivcs, secret_run):
+        digest = quarantine(aivcs)
+        aivcs.ok("blob", "rm", digest, "--reason", "a token", "--by", "ada")
+        assert holders(aivcs.store / "damaged") == []
+        assert "which was erased on purpose by ada" in aivcs.ok("verify").text
+
+    def test_one_that_only_a_run_names_gets_a_record(self, aivcs, secret_run, unchanged):
+        digest = quarantine(aivcs)
+        shutil.rmtree(aivcs.store / "damaged")
+        with unchanged:
+            aivcs("blob", "rm", "0" * 64, "--reason", "a token", code=12)
+            aivcs("blob", "rm", digest, "0" * 64, "--reason", "a token", code=12)
+        aivcs.ok("blob", "rm", digest, "--reason", "a token", "--by", "ada")
+        assert [told["digest"] for told in records(aivcs)] == [digest]
+        aivcs("blob", "has", digest, code=1)
 
     def test_one_that_a_release_is_made_of_stays(self, aivcs, secret_run, unchanged):
         spec = aivcs.put(b"a spec\n")

@@ -55,21 +55,24 @@ def erase(
 
     Raises:
         UsageError: An operand is not a whole digest, or the reason is empty.
-        NotFoundError: A blob is not in the store.
+        NotFoundError: A blob is not in the store, nor quarantined there, and nothing names it.
         ConflictError: A release is made of a blob, or the store cannot erase.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
     from aivcs.commands.erasing import erase, require_unreleased
     from aivcs.model.erasure import ErasedBlob
-    from aivcs.store.erasing import erasing
+    from aivcs.store.erasing import erasing, is_there
+    from aivcs.store.references import ReachableSet
 
     wanted = list(dict.fromkeys(_whole(digests)))
     if not request.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
     erasing(repo.store)
-    for digest in wanted:
-        if not repo.blobs.contains(digest):
-            raise NotFoundError(digest)
+    if missing := [digest for digest in wanted if not is_there(repo.store, digest)]:
+        named = {digest for digest, _ in ReachableSet(repo).catch_up() if digest in missing}
+        for digest in missing:
+            if digest not in named:
+                raise NotFoundError(digest)
     require_unreleased(repo, set(wanted), force=force)
     return erase(repo, [ErasedBlob(digest) for digest in wanted], request)
 

@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from aivcs.codec.json_pointer import pointer_parts, value_at
-from aivcs.commands.erasing import ErasureRequest, complete, erase, require_unreleased
+from aivcs.commands.erasing import (
+    ErasureRequest,
+    complete,
+    erase,
+    named_blobs,
+    require_unreleased,
+)
 from aivcs.errors import ConflictError, NotFoundError, UsageError
 from aivcs.log.run import read_event
-from aivcs.log.verify_run import blobs_in
 from aivcs.model.annotation import Annotation
-from aivcs.model.digest import ContentDigest
 from aivcs.model.erasure import ErasedAnnotation, ErasedBlob
 from aivcs.model.run import RunEvent
-from aivcs.store.erasing import erasing, event_targets
+from aivcs.store.erasing import damaged_copies, erasing, event_targets
 from aivcs.sync.references import parts, skip_seen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from aivcs.model.annotation import StoredAnnotation
+    from aivcs.model.digest import ContentDigest
     from aivcs.model.erasure import StoredErasure, Target
     from aivcs.repository import Repository
     from aivcs.store.statements import Signer
@@ -272,38 +278,30 @@ def _notes_with(repo: Repository, run_id: str, match: str) -> list[StoredAnnotat
 
 def _blobs_with(repo: Repository, run_id: str, match: str) -> list[tuple[ContentDigest, str]]:
     """Returns the blobs of a run, with its spec and all parts, that have a text in them."""
-    record = repo.runs.get_run(run_id)
-    spec = parts(repo.blobs, [record.spec_digest], skip_seen(set()))
+    spec = parts(repo.blobs, [repo.runs.get_run(run_id).spec_digest], skip_seen(set()))
     found: dict[ContentDigest, str] = dict.fromkeys(spec, "is the spec, or a part of it")
-    for event in repo.runs.iter_events(run_id):
-        for digest in blobs_in(event.payload):
-            found.setdefault(ContentDigest(digest), f"event {event.seq} names")
-    for note in repo.annotations.of_run(run_id):
-        for digest in _named_by(note):
-            found.setdefault(digest, f"annotation {note.digest[:12]} names")
-    summary = record.summary
-    if summary is not None and summary.final_state_digest is not None:
-        found.setdefault(summary.final_state_digest, "is the final state")
+    for digest, where in named_blobs(repo, run_id):
+        found.setdefault(digest, where)
     return [(digest, where) for digest, where in found.items() if _blob_has(repo, digest, match)]
 
 
-def _named_by(note: StoredAnnotation) -> Iterator[ContentDigest]:
-    return map(ContentDigest, blobs_in(note.value.payload))
-
-
 def _blob_has(repo: Repository, digest: ContentDigest, match: str) -> bool:
+    """Tells whether a blob, or what is in quarantine of it, has a text."""
+    with suppress(NotFoundError), repo.blobs.open(digest) as stream:
+        if _stream_has(stream, match):
+            return True
+    return any(_stream_has(copy, match) for copy in damaged_copies(repo.store, digest))
+
+
+def _stream_has(stream: BinaryIO, match: str) -> bool:
     texts = [form.encode() for form in _forms(match)]
     overlap = max(map(len, texts)) - 1
     carry = b""
-    try:
-        with repo.blobs.open(digest) as stream:
-            while block := stream.read(_CHUNK):
-                data = carry + block
-                if any(text in data for text in texts):
-                    return True
-                carry = data[-overlap:] if overlap else b""
-    except NotFoundError:
-        pass
+    while block := stream.read(_CHUNK):
+        data = carry + block
+        if any(text in data for text in texts):
+            return True
+        carry = data[-overlap:] if overlap else b""
     return False
 
 

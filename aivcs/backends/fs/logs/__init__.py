@@ -16,6 +16,7 @@ from aivcs.log import chain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.backends.fs.logs.lines import FileLogView
@@ -156,6 +157,12 @@ class FileLogDriver:
         from aivcs.backends.fs.logs.erasing import forget
 
         forget(self._folder, (layout.object_path(digest),))
+
+    def damaged_copies(self, digest: "ContentDigest") -> "Iterator[BinaryIO]":
+        """As `Erasing.damaged_copies`: the objects in `damaged/`."""
+        from aivcs.backends.fs.logs.erasing import damaged_copies
+
+        return damaged_copies(self._folder, digest)
 
 
 class OpenLog:

@@ -20,7 +20,8 @@ from aivcs.log.redaction import replaced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import BinaryIO
 
     from aivcs.backends.fs.folder import Folder
 
@@ -133,6 +134,16 @@ def forget(folder: "Folder", paths: "Iterable[str]") -> None:
     for entry in folder.names_in(layout.TEMPORARY):
         if layout.is_temporary(entry) and is_abandoned(entry):
             _unlink(folder, f"{layout.TEMPORARY}/{entry}")
+
+
+def damaged_copies(folder: "Folder", digest: str) -> "Iterator[BinaryIO]":
+    """Yields the objects of a blob in `damaged/`; as `Erasing.damaged_copies`."""
+    for name in folder.names_in(layout.QUARANTINE):
+        if layout.quarantined_digest_of(name) == digest:
+            fd = files.open_file(folder.path(f"{layout.QUARANTINE}/{name}"), os.O_RDONLY)
+            if fd is not None:
+                with os.fdopen(fd, "rb") as file:
+                    yield file
 
 
 def _unlink(folder: "Folder", name: str) -> None:
