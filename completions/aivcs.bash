@@ -206,7 +206,7 @@ _aivcs_command() {
         repeats=yes
         ;;
     'aivcs run rm')
-        options='--reason --force --by --sign --signing-key --json -h --help'
+        options='--reason --with-blobs --force --by --sign --signing-key --json -h --help'
         operands=':run'
         repeats=yes
         ;;

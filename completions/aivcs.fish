@@ -715,7 +715,8 @@ complete -c aivcs -n "__aivcs_at 'aivcs run redact'" -s h -l help -d 'Print help
 complete -c aivcs -n "__aivcs_at 'aivcs run redact' 0" -k -a '(__aivcs_known run)'
 
 complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l reason -x -d 'The reason, which is recorded for everybody to read'
-complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l force -d 'Erase also a run that is evidence of a release which stands'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l with-blobs -d 'Erase also all blobs that the runs name, but for their specs'
+complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l force -d 'Erase also a run that is evidence of a release which stands, and a blob that one is made of'
 complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l by -x -d 'The person or system that does this'
 complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l sign -d 'Sign the record with the configured SSH key'
 complete -c aivcs -n "__aivcs_at 'aivcs run rm'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'

@@ -12,8 +12,10 @@ from erasure.conftest import SECRET, holders, quarantine, record, records
 from aivcs.api import Repository
 from aivcs.commands.erasing import ErasureRequest
 from aivcs.commands.run.prune import Rules, prune
+from aivcs.commands.run.rm import rm as rm_run
 from aivcs.errors import BackendError
 from aivcs.store import erasing
+from aivcs.store.erasures import DocumentErasures
 
 
 def finished(aivcs, agent="bot", *words):
@@ -21,6 +23,16 @@ def finished(aivcs, agent="bot", *words):
     aivcs.ok("run", "log", run, "said", "text=x")
     aivcs.ok("run", "finish", run)
     return run
+
+
+def imported(aivcs):
+    """The run of a sealed session that a secret was typed in, whose original is kept."""
+    line = {"type": "user", "sessionId": "session1", "timestamp": "2026-01-01T00:00:00Z",
+            "uuid": "u", "message": {"role": "user", "content": SECRET}}  # fmt: skip
+    (aivcs.folder / "a.jsonl").write_text(json.dumps(line) + "\n")
+    aivcs.ok("run", "import", "--seal", "a.jsonl")
+    (aivcs.folder / "a.jsonl").unlink()
+    return "session1"
 
 
 def arrived(aivcs, run, days):
@@ -41,6 +53,8 @@ class TestRemovingRuns:
         rm(aivcs, secret_run)
         left = holders(aivcs.store)
         assert [path.split("/")[0] for path in left] == ["objects"]  # which gc takes
+        aivcs.ok("gc", "--grace", "0s")
+        assert holders(aivcs.store) == []
         (told,) = records(aivcs)
         assert (told["what"], told["log"], told["lines"]) == ("log", f"run/{secret_run}", 8)
         assert told["head"] == json.loads(last)["hash"]
@@ -95,6 +109,113 @@ class TestRemovingRuns:
     def test_all_are_checked_before_any_goes(self, aivcs, secret_run, unchanged):
         with unchanged:
             rm(aivcs, secret_run, "0000-missing", code=12)
+
+
+class TestBlobsOfRemovedRuns:
+    """The kept original goes with its run; the others stay, and that is said."""
+
+    def source(self, aivcs, run, digest):
+        aivcs.ok("run", "annotate", run, "import.source", json.dumps({"blob": {"$blob": digest}}))
+
+    def test_the_original_of_an_import_goes_by_a_record(self, aivcs):
+        run = imported(aivcs)
+        (path,) = holders(aivcs.store / "objects")
+        said = rm(aivcs, run, "--json")
+        assert holders(aivcs.store) == []
+        assert "still here" not in said.err.decode()
+        (line,) = said.lines
+        assert json.loads(line)["log"] == f"run/{run}"
+        told = {one["what"]: one for one in records(aivcs)}
+        assert sorted(told) == ["blob", "log"]
+        assert told["blob"]["digest"] == path.replace("/", "")
+        aivcs.ok("clone", ".", "copy")
+        assert holders(aivcs.folder / "copy") == []
+        assert "no damage found" in aivcs.ok("verify").err.decode()
+
+    def test_it_goes_in_the_store_to_which_it_was_pushed(self, aivcs, tmp_path):
+        run = imported(aivcs)
+        aivcs.ok("init", str(tmp_path / "there"))
+        aivcs.ok("push", "--no-scan", str(tmp_path / "there"))
+        assert len(holders(tmp_path / "there")) == 2
+        rm(aivcs, run)
+        aivcs.ok("push", str(tmp_path / "there"))
+        assert holders(tmp_path / "there") == []
+
+    def test_the_others_stay_and_are_counted(self, aivcs, secret_run):
+        one = rm(aivcs, secret_run).err.decode()
+        assert "1 other blob that the runs named is still here: aivcs gc --grace 0s" in one
+        runs = [record(aivcs), aivcs.begin("bot", b"a spec\n")]
+        for more in ("", "more"):
+            (aivcs.folder / "f").write_text(f"export TOKEN={SECRET}\n{more}")
+            aivcs.ok("run", "log", "--blob", "f=f", runs[1], "output")
+        aivcs.ok("run", "finish", runs[1])
+        assert "2 other blobs that the runs named are still here" in rm(aivcs, *runs).err.decode()
+
+    def test_all_but_the_spec_go_if_that_is_asked_for(self, aivcs):
+        run = record(aivcs, is_over=False)
+        spec = aivcs.put(b"a spec\n")
+        state = aivcs.put(f"state {SECRET}".encode())
+        note = aivcs.put(f"note {SECRET}".encode())
+        aivcs.ok("run", "log", run, "used", json.dumps({"it": {"$blob": spec}}))
+        aivcs.ok("run", "annotate", run, "n", json.dumps({"it": {"$blob": note}}))
+        aivcs.ok("run", "finish", run, "--state", state)
+        done = rm(aivcs, run, "--with-blobs")
+        assert holders(aivcs.store) == []
+        assert aivcs.object(spec).exists()
+        assert [line.split("/")[0] for line in done.lines] == ["run", "blob", "blob", "blob"]
+        assert "still here" not in done.err.decode()
+
+    def test_one_that_was_damaged_and_put_aside_goes_too(self, aivcs, secret_run):
+        quarantine(aivcs)
+        rm(aivcs, secret_run, "--with-blobs")
+        assert holders(aivcs.store) == []
+
+    @pytest.mark.parametrize("words", [(), ("--with-blobs",)])
+    def test_one_that_a_release_is_made_of_stays(self, aivcs, unchanged, words):
+        spec = aivcs.put(b"of a release\n")
+        aivcs.ok("release", "promote", "bot", spec)
+        run = finished(aivcs)
+        self.source(aivcs, run, spec)
+        with unchanged:
+            said = rm(aivcs, run, *words, code=15).complaint
+        assert "release bot@1 is made of blob" in said
+        rm(aivcs, run, "--force", *words)
+        assert not aivcs.object(spec).exists()
+
+    def test_a_stranger_names_no_original(self, aivcs):
+        run = finished(aivcs)
+        wanted = aivcs.put(b"of somebody else\n")
+        self.source(aivcs, run, wanted)
+        (aivcs.store / "untrusted").mkdir()
+        (aivcs.store / "untrusted" / run).write_text("a fork\n")
+        assert "1 other blob" in rm(aivcs, run).err.decode()
+        assert aivcs.object(wanted).exists()
+
+    def test_a_damaged_line_keeps_a_run_only_if_its_blobs_are_to_go(self, aivcs, secret_run):
+        log = aivcs.run_log(secret_run)
+        lines = log.read_bytes().splitlines(keepends=True)
+        lines[3] = b"x" * (len(lines[3]) - 1) + b"\n"
+        log.write_bytes(b"".join(lines))
+        rm(aivcs, secret_run, "--with-blobs", code=14)
+        rm(aivcs, secret_run)
+        assert not log.exists()
+
+    def test_an_interruption_leaves_the_run_or_no_blob(self, aivcs, monkeypatch):
+        run = imported(aivcs)
+        added = DocumentErasures.add
+
+        def add(self, erasure):
+            if erasure.what != "blob":
+                raise BackendError("the disk is away")
+            return added(self, erasure)
+
+        monkeypatch.setattr(DocumentErasures, "add", add)
+        with pytest.raises(BackendError):
+            rm_run(Repository.open(aivcs.store), [run], ErasureRequest("ada", "r"))
+        monkeypatch.undo()
+        assert aivcs.run_log(run).exists()
+        rm(aivcs, run)
+        assert holders(aivcs.store) == []
 
 
 class TestPruning:
@@ -220,6 +341,18 @@ class TestPruning:
         assert aivcs.ok("gc", "--prune", "--dry-run").lines == [runs[9]]
         assert aivcs.ok("gc", "--prune").lines == [runs[9]]
         assert not aivcs.run_log(runs[9]).exists()
+
+    def test_gc_collects_the_originals_of_pruned_imports(self, aivcs):
+        run = imported(aivcs)
+        (path,) = holders(aivcs.store / "objects")
+        arrived(aivcs, run, 100)
+        moment = time.time() - 100 * 86_400
+        os.utime(aivcs.store / "objects" / path, (moment, moment))
+        for _ in range(4):
+            finished(aivcs)
+        aivcs.ok("config", "set", "retention.older_than", "95d")
+        assert aivcs.ok("gc", "--prune").lines[0] == run
+        assert holders(aivcs.store) == []
 
     def test_gc_applies_no_rules_of_the_user(self, aivcs, runs):
         aivcs.ok("config", "set", "--user", "retention.older_than", "1s")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from erasure.conftest import holders
 
 from aivcs.api import Repository
 from aivcs.commands import erasing
@@ -573,6 +574,28 @@ class TestErasingByRun:
         assert logs_here(spooled) == logs_there(spooled) == {}
         assert waiting(spooled) == []
         spooled.at("run", "show", held, code=12)
+
+    @pytest.mark.parametrize("is_held", [False, True])
+    @pytest.mark.parametrize("words", [(), ("--with-blobs",)], ids=["original", "all"])
+    def test_reaches_the_blobs_of_a_run(self, spooled, is_held, words):
+        text = "swordfish"
+        (spooled.folder / "file").write_text(text)
+        run = begin(spooled)
+        if is_held:
+            spooled.at("run", "log", run, "step", f"key={SECRET}")
+        spooled.at("run", "log", "--blob", f"file={spooled.folder / 'file'}", run, "output")
+        if not words:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            source = json.dumps({"blob": {"$blob": digest}})
+            day = str(day_store(spooled))
+            spooled("--store", day, "run", "annotate", run, "import.source", source)
+        spooled.at("run", "finish", run)
+        spooled("clone", spooled.url, "before")
+        assert len(holders(spooled.folder / "before", text)) == (not is_held)
+        assert len(holders(place(spooled), text)) == 1
+        spooled.at("run", "rm", run, "--reason", "leaked", *words)
+        spooled("clone", spooled.url, "after")
+        assert holders(spooled.folder / "after", text) == holders(place(spooled), text) == []
 
     def test_of_a_run_that_goes_on_is_refused_before_another_is_erased(self, spooled):
         arrived, other = begin(spooled), begin(spooled)

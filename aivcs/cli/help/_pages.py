@@ -3419,7 +3419,7 @@ aivcs run rm - erase whole runs with their annotations, and leave a record of
 who did it and why
 
 SYNOPSIS
-    aivcs run rm --reason TEXT [--force] [--by WHO] [--sign]
+    aivcs run rm --reason TEXT [--with-blobs] [--force] [--by WHO] [--sign]
             [--signing-key FILE] [--json] RUN...
 
 DESCRIPTION
@@ -3430,7 +3430,12 @@ DESCRIPTION
     used again: neither push, pull nor import brings it back. A run that goes
     on is refused, and one that is evidence of a release which stands.
 
-    Prints a line for each run: its log, and the digest of the record.
+    The original of an imported session goes with its run. Other blobs that a
+    run names stay, for other runs may name them, too; --with-blobs erases
+    them.
+
+    Prints a line for each run: its log, and the digest of the record. Without
+    --json, one for each erased blob follows.
 
     RUN...
         A run id or a unique prefix of one, @ for $AIVCS_RUN, or @last for your
@@ -3440,8 +3445,12 @@ OPTIONS
     --reason TEXT
         The reason, which is recorded for everybody to read.
 
+    --with-blobs
+        Erase also all blobs that the runs name, but for their specs.
+
     --force
-        Erase also a run that is evidence of a release which stands.
+        Erase also a run that is evidence of a release which stands, and a blob
+        that one is made of.
 
     --by WHO
         The person or system that does this. Default: $AIVCS_ACTOR, the CI
@@ -3505,7 +3514,8 @@ DESCRIPTION
 
     The age of a run is the time since it arrived in this store. Runs that are
     evidence of a release which stands are kept, and without --max, at most one
-    run in five is erased.
+    run in five is erased. The blobs that the runs name, with the originals of
+    imports, are left to aivcs gc.
 
     Prints the ids of the runs.
 

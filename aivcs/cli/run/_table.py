@@ -201,6 +201,7 @@ ROWS: "dict[str, object]" = {
         'run.erasure_handlers:rm',
         {
             '--reason': ('reason', 'text'),
+            '--with-blobs': ('with_blobs', 'flag'),
             '--force': ('force', 'flag'),
             '--by': ('by', 'text'),
             '--sign': ('sign', 'flag'),
@@ -208,7 +209,7 @@ ROWS: "dict[str, object]" = {
             '--json': ('as_json', 'flag'),
         },
         [('runs', 'some')],
-        {'runs': [], 'reason': Ellipsis, 'force': False, 'by': None, 'sign': False, 'signing_key': None, 'as_json': False},
+        {'runs': [], 'reason': Ellipsis, 'with_blobs': False, 'force': False, 'by': None, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'run prune': (

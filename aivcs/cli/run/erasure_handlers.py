@@ -7,7 +7,9 @@ from aivcs.cli.run.erasure_view import counted, write_pruned, write_records
 from aivcs.cli.session import spooled_runs
 from aivcs.cli.session.git_identity import actor
 from aivcs.errors import UsageError
+from aivcs.model.erasure import BLOB
 from aivcs.model.record import parse_seq
+from aivcs.present.words import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,24 +83,33 @@ def rm(
     context: Context,
     runs: list[str],
     reason: str,
+    with_blobs: bool,
     force: bool,
     by: str | None,
     sign: bool,
     signing_key: str | None,
     as_json: bool,
 ) -> None:
-    """Prints a line for each run."""
+    """Prints a line for each run and blob; how many blobs stay on stderr."""
     from aivcs.commands.erasing import ErasureRequest
     from aivcs.commands.run.rm import erased_log, rm
 
     by = actor(context) if by is None else by
+    left = 0
 
     def erase_in(
         repo: Repository, names: list[str], releases: Repository | None = None
     ) -> list[StoredErasure]:
+        nonlocal left
         request = ErasureRequest(by, reason, signer_of(context, repo, signing_key, sign=sign))
-        done = rm(repo, names, request, force=force, releases=releases)
-        write_records(context, done, as_json=as_json)
+        done, others = rm(
+            repo, names, request, with_blobs=with_blobs, force=force, releases=releases
+        )
+        left += others
+        logs = [one for one in done if one.value.what != BLOB]
+        write_records(context, logs, as_json=as_json)
+        if not as_json:
+            write_records(context, done[: -len(logs)], as_json=False)
         return done
 
     waiting, there = spooled_runs.divide(context, [context.run_operand(run) for run in runs])
@@ -112,9 +123,15 @@ def rm(
     for spooled in waiting:
         releases = None
         if not force:
-            releases = spooled_runs.store_with_releases(context, spooled, is_needed=False)
+            releases = spooled_runs.store_with_releases(context, spooled, is_needed=with_blobs)
         erase_in(spooled.day, [spooled.run_id], releases)
         spooled_runs.push_erasures(context, spooled)
+    if left:
+        context.warn(
+            f"{count(left, 'other blob')} that the runs named {'is' if left == 1 else 'are'} still "
+            "here: aivcs gc --grace 0s deletes what nothing else names; --with-blobs erases such "
+            "blobs with the run"
+        )
 
 
 def prune(

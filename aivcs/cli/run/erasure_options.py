@@ -75,13 +75,24 @@ COMMANDS = (
         neither push, pull nor import brings it back. A run that goes on is refused, and one
         that is evidence of a release which stands.
 
-        Prints a line for each run: its log, and the digest of the record.
+        The original of an imported session goes with its run. Other blobs that a run names
+        stay, for other runs may name them, too; --with-blobs erases them.
+
+        Prints a line for each run: its log, and the digest of the record. Without --json, one
+        for each erased blob follows.
         """,
         {
             "runs": RUN.but(many=True, kind="texts", default=[]),
             "reason": REASON,
+            "with_blobs": Flag(
+                "--with-blobs", help="Erase also all blobs that the runs name, but for their specs."
+            ),
             "force": Flag(
-                "--force", help="Erase also a run that is evidence of a release which stands."
+                "--force",
+                help=(
+                    "Erase also a run that is evidence of a release which stands, and a blob that "
+                    "one is made of."
+                ),
             ),
             "by": ACTOR,
             "sign": SIGN,
@@ -96,6 +107,7 @@ COMMANDS = (
 
         The age of a run is the time since it arrived in this store. Runs that are evidence of
         a release which stands are kept, and without --max, at most one run in five is erased.
+        The blobs that the runs name, with the originals of imports, are left to aivcs gc.
 
         Prints the ids of the runs.
         """,

@@ -12,6 +12,7 @@ from aivcs.cli.session.spooling import find_spool, push_at_end, reach
 from aivcs.commands.erasing import complete
 from aivcs.errors import StorageError
 from aivcs.log.erasure import name_of
+from aivcs.store.erasing import begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,6 +150,7 @@ def erase_copy(found: SpooledRun, there: Repository, made: Iterable[StoredErasur
             known = set(found.day.erasures.names())
             for stored in records.values():
                 if name_of(stored.digest) not in known:
+                    begin(found.day.store, stored.value)
                     found.day.erasures.add(stored.value)
             complete(found.day)
     except StorageError:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from aivcs.commands.erasing import ErasureRequest, erase, evidence_of
+from aivcs.commands.erasing import (
+    ORIGINAL,
+    ErasureRequest,
+    erase,
+    evidence_of,
+    named_blobs,
+    require_unreleased,
+)
 from aivcs.errors import ConflictError, UsageError
-from aivcs.model.erasure import ErasedLog, ErasedLogs
-from aivcs.store.erasing import erasing
+from aivcs.model.digest import ContentDigest
+from aivcs.model.erasure import ErasedBlob, ErasedLog, ErasedLogs
+from aivcs.store.erasing import erasing, is_there
+from aivcs.sync.references import parts
+from aivcs.util.disk_map import DiskMap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,37 +34,71 @@ def rm(
     runs: Sequence[str],
     request: ErasureRequest,
     *,
+    with_blobs: bool = False,
     force: bool = False,
     releases: Repository | None = None,
-) -> list[StoredErasure]:
-    """Erases runs with their annotations; their ids are not used again. Returns the records.
+) -> tuple[list[StoredErasure], int]:
+    """Erases runs with their annotations and kept originals; their ids are not used again.
+
+    Returns:
+        The records, and the number of other blobs that the runs named.
 
     Args:
         repo: The repository.
         runs: The runs, as for `Repository.resolve_run`. All are checked before any is erased.
         request: Who erases them, and why.
-        force: Whether to erase also runs that are evidence of a release which stands.
+        with_blobs: Whether to erase also all other blobs that the runs name, but for their specs.
+        force: Whether to erase also runs that are evidence of a release which stands, and blobs
+            that one is made of.
         releases: The repository whose releases count; None if it is `repo`.
 
     Raises:
         UsageError: The reason is empty.
         RunNotFoundError: No run has this id.
-        ConflictError: A run goes on, or is evidence, or the store cannot erase.
+        ConflictError: A run goes on, or is evidence, or a release is made of a blob; or the store
+            cannot erase.
+        IntegrityError: An annotation is damaged, or with `with_blobs` a log.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
     erasing(repo.store)
     if not request.reason.strip():
         raise UsageError("the reason is empty; is a variable unset?")
-    found = {repo.runs.get_run(repo.resolve_run(run)).run_id for run in runs}
+    records = (repo.runs.get_run(repo.resolve_run(run)) for run in runs)
+    specs = {record.run_id: record.spec_digest for record in records}
     if not force:
-        for run_id, release in evidence_of(repo if releases is None else releases).items():
-            if run_id in found:
+        for run_id, release in evidence_of(releases or repo).items():
+            if run_id in specs:
                 raise ConflictError(
                     f"run {run_id} is evidence of {release}, which could no longer prove it; "
                     "nothing was erased. --force erases it anyway"
                 )
-    targets = [erased_log(repo, run_id) for run_id in sorted(found)]
-    return erase(repo, records_of(targets), request)
+    logs = [erased_log(repo, run_id) for run_id in sorted(specs)]
+    blobs, left = _blobs_of(repo, specs, with_blobs=with_blobs)
+    require_unreleased(releases or repo, set(blobs), force=force)
+    # The blobs come first: after an interruption, nothing but the runs tells which they are.
+    return erase(repo, [*map(ErasedBlob, blobs), *records_of(logs)], request), left
+
+
+def _blobs_of(
+    repo: Repository, specs: dict[RunId, ContentDigest], *, with_blobs: bool
+) -> tuple[list[ContentDigest], int]:
+    """Returns the blobs to erase with runs, given with their specs, and the number of others."""
+    kept, others, own = DiskMap(), DiskMap(), set()
+    for _ in parts(repo.blobs, specs.values(), lambda part: not kept.add(bytes.fromhex(part))):
+        pass
+    erased = repo.erasures.load().blobs
+    for run_id in specs:
+        # A stranger's run may name anybody's blob as its original.
+        is_trusted = repo.untrusted_source(run_id) is None
+        for digest, where in named_blobs(repo, run_id, lenient=not with_blobs):
+            if bytes.fromhex(digest) in kept:
+                continue
+            if not with_blobs and (where != ORIGINAL or not is_trusted):
+                others.add(bytes.fromhex(digest))
+            elif digest not in erased or is_there(repo.store, digest):
+                own.add(digest)
+    rest = map(ContentDigest, map(bytes.hex, others.keys()))
+    return sorted(own), sum(digest not in own and digest not in erased for digest in rest)
 
 
 def erased_log(repo: Repository, run_id: RunId) -> ErasedLog:
