@@ -23,7 +23,7 @@ Kinds and members that all formats share:
 | `turn_started`, `turn_finished` | `duration_ms`, `status`, `error` |
 | `permission_denied`, `compacted`, `error` | `message`, and as the source says |
 | `evaluation` | `name`, `score`, `label`, `explanation` |
-| `inherited` | `kind`, `payload`: an event of another session that the source repeats |
+| `inherited` | `kind`, `payload`: an event that another session or run counts |
 
 `input_tokens` are all of them, whether they came from a cache or not; `cached_input_tokens` are
 those of them that did. `usage` is what the source said.

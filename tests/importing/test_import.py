@@ -206,8 +206,37 @@ class TestTheEnd:
         assert aivcs.record(f"{samples.CLAUDE_ID}.2")["status"] == "COMPLETED"
         aivcs.ok("verify")
 
+    @pytest.mark.parametrize("lines", [5, 6, 9])
+    def test_that_came_too_early_counts_no_answer_of_the_model_twice(self, aivcs, lines):
+        aivcs.ok("run", "import", "--seal", write(aivcs, first_lines(samples.CLAUDE, lines)))
+        whole = write(aivcs, samples.CLAUDE)
+        aivcs.ok("run", "import", "--seal", whole)
+        counted = [
+            event["payload"]["message_id"]
+            for run in (samples.CLAUDE_ID, f"{samples.CLAUDE_ID}.2")
+            for event in aivcs.events(run)
+            if event["kind"] == "model_called"
+        ]
+        assert sorted(counted) == ["msg_1", "msg_2", "msg_3", "msg_4"]
+        (row,) = aivcs.ok("run", "stats", "--figures", "--json").json_lines
+        assert row["figures"]["input_tokens"] == 400 + 500 + 600 + 700 + 4 * 500
+        before = snapshot(aivcs.store)
+        aivcs.ok("run", "import", "--seal", whole)
+        assert snapshot(aivcs.store) == before
+
 
 class TestAnotherSource:
+    def test_counts_under_the_agent_of_the_run_that_it_continues(self, aivcs):
+        named = samples.claude("user", 40, message={"role": "user", "content": "Go on."})
+        data = samples.CLAUDE + samples.lines(named | {"attributionAgent": "reviewer"})
+        aivcs.ok("run", "import", "--seal", write(aivcs, samples.CLAUDE))
+        assert (
+            aivcs.ok("run", "import", "--json", write(aivcs, data)).json["agent"] == "claude-code"
+        )
+        record = aivcs.record(f"{samples.CLAUDE_ID}.2")
+        assert record["metadata"]["agent_name"] == "claude-code"
+        assert record["spec_digest"] == aivcs.record(samples.CLAUDE_ID)["spec_digest"]
+
     def test_with_the_same_id_goes_to_another_run(self, aivcs):
         aivcs.ok("run", "import", write(aivcs, samples.CLAUDE))
         head = aivcs.run_log(samples.CLAUDE_ID).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from aivcs.commands.run.imported_run import FORMAT, MAPPING as MAPPING_TAG, Beginning, ImportedRun
@@ -233,8 +234,8 @@ class Importer:
         record = self._repo.runs.get_run(run.run_id)
         status, is_open = str(record.status), not record.status.is_terminal
         return Imported(
-            run.run_id, session.id, session.format, self._agent(session), status, run.created,
-            run.new, outcome.events, outcome.unknown, is_open, is_sealed,
+            run.run_id, session.id, session.format, record.metadata.agent_name, status,
+            run.created, run.new, outcome.events, outcome.unknown, is_open, is_sealed,
         )  # fmt: skip
 
     def _take_event(self, item: SessionEvent) -> None:
@@ -266,7 +267,7 @@ class Importer:
             if self._options.masker is not None:
                 run_id = safe_id(self._options.masker.mask_text(session))
             origin = (self._reader.format, MAPPING)
-            run = ImportedRun(self._repo, run_id, origin, lambda: self._begin(session))
+            run = ImportedRun(self._repo, run_id, origin, partial(self._begin, session))
         self._runs[session] = run  # the latest is the last
         if len(self._runs) > _MAX_OPEN:
             reading = [other for other in self._runs.values() if other.is_reading]
@@ -274,8 +275,11 @@ class Importer:
                 other.rest()
         return run
 
-    def _begin(self, session: str) -> Beginning:
+    def _begin(self, session: str, continued: str) -> Beginning:
         header = self._masked(self._reader.header(session))
+        if continued:  # which counts under one agent, whenever its source named it
+            agent = self._repo.runs.get_run(continued).metadata.agent_name
+            header = header._replace(agent=agent)
         pending = self._runs[session].pending
         spec = self._options.spec
         if spec is None and header.spec is not None:

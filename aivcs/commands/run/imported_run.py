@@ -2,7 +2,8 @@
 
 Event n of a session has the seq n, whichever run holds it. A session begins in the run of its id.
 Where its source parts from what is stored (another event has the seq, the run is over, or another
-mapping made it), it goes on in the run `<id>.2`, then `<id>.3`, which hold only what is new.
+mapping made it), it goes on in the run `<id>.2`, then `<id>.3`, which hold only what is new. A call
+of the model that the run before has at another seq, and counts, is an event `inherited` there.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import ConflictError, InvalidRunStateError, RunNotFoundError
 from aivcs.formats.masking import is_same_masked
+from aivcs.formats.model import INHERITED, MODEL_CALLED
+from aivcs.formats.values import as_text
 from aivcs.model.record import MAX_NAME
 from aivcs.model.run import RunEvent, RunId, RunStatus, RunSummary
 
@@ -61,7 +64,7 @@ class ImportedRun:
         repo: Repository,
         session: str,
         origin: tuple[str, int],
-        begin: Callable[[], Beginning],
+        begin: Callable[[str], Beginning],
     ) -> None:
         """Begins before the first event.
 
@@ -69,7 +72,8 @@ class ImportedRun:
             repo: The repository.
             session: The session's id.
             origin: The format and the version of its mapping.
-            begin: Stores the spec, and returns what a new run begins with; called in a hold.
+            begin: Stores the spec, and returns the beginning of a new run that continues another,
+                if an id is given; called in a hold.
         """
         self.session = session
         self.created = False
@@ -81,6 +85,7 @@ class ImportedRun:
         self._begin = begin
         self._blobs: list[bytes] = []
         self._run: _Stored | None = None
+        self._counted: set[str] = set()  # answers of the model that earlier runs count
 
     @property
     def run_id(self) -> str:
@@ -107,9 +112,8 @@ class ImportedRun:
                 return
             if found is None and self._run.may_grow(self._origin):
                 break
-            self._run.close()
-            self._run = self._find(self._run.number + 1, event)
-        self.pending.append(event)
+            self._leave(self._run, event)
+        self.pending.append(self._once(event))
         self._blobs += fitted.blobs
         self.size += fitted.size + 200
 
@@ -186,7 +190,7 @@ class ImportedRun:
             self._repo.runs.append_events(run.run_id, pending)
 
     def _create(self, run: _Stored, first: RunEvent) -> Timestamp | None:
-        beginning = self._begin()
+        beginning = self._begin(run.before)
         metadata, created_at = beginning.metadata, beginning.created_at
         if run.number > 1:
             metadata.tags[FROM] = first.seq
@@ -213,11 +217,20 @@ class ImportedRun:
                 if found is True:
                     break
                 if found is None and self._run.may_grow(self._origin):
-                    left.append(event)
+                    left.append(self._once(event))
                     break
-                self._run.close()
-                self._run = self._find(self._run.number + 1, event)
+                self._leave(self._run, event)
         self.pending = left
+
+    def _leave(self, run: _Stored, event: RunEvent) -> None:
+        """Goes from a run that holds another event, or cannot grow, to the next one."""
+        self._counted |= {name for name in map(_answer, run.rest()) if name is not None}
+        run.close()
+        self._run = self._find(run.number + 1, event)
+
+    def _once(self, event: RunEvent) -> RunEvent:
+        """Returns an event; for a call of the model that counts already, one that does not."""
+        return _inherited(event) if self._counted and _answer(event) in self._counted else event
 
     def _find(self, number: int, event: RunEvent) -> _Stored:
         """Returns the next run that has an event, or can begin with it, or that is to be made."""
@@ -286,6 +299,12 @@ class _Stored:
             return None
         return stored.seq == event.seq and _is_same(stored, event)
 
+    def rest(self) -> Iterator[RunEvent]:
+        """Yields the events from the one on that was compared last."""
+        if self._ahead is not None and self._events is not None:
+            yield self._ahead
+            yield from self._events
+
     def may_grow(self, origin: tuple[str, int]) -> bool:
         record = self.record
         return record is None or (record.status is RunStatus.RUNNING and _is_from(record, origin))
@@ -320,7 +339,21 @@ def _is_from(record: RunRecord, origin: tuple[str, int]) -> bool:
     return (tags.get(FORMAT), tags.get(MAPPING)) == origin
 
 
+def _answer(event: RunEvent) -> str | None:
+    """The id of the model's answer that an event counts."""
+    if event.kind != MODEL_CALLED or not isinstance(event.payload, dict):
+        return None
+    return as_text(event.payload.get("message_id"))
+
+
+def _inherited(event: RunEvent) -> RunEvent:
+    payload = {"kind": event.kind, "payload": event.payload}
+    return RunEvent(INHERITED, payload, seq=event.seq, timestamp=event.timestamp)
+
+
 def _is_same(stored: RunEvent, event: RunEvent) -> bool:
+    if stored.kind == INHERITED and event.kind == MODEL_CALLED:
+        event = _inherited(event)
     return (
         stored.kind == event.kind
         and (event.timestamp is None or event.timestamp == stored.timestamp)
