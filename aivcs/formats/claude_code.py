@@ -212,7 +212,7 @@ class ClaudeCode(Reader):
         kind = as_text(value.get("type"))
         self._is_stream = "session_id" in value and "sessionId" not in value
         self._records += 1
-        if self._is_repeated(value):
+        if not self._remember(value):
             copy = without_nulls(type=as_text(kind), uuid=value["uuid"])
             self.emit_raw(self._session, ["repeated"], copy, at, is_known=True)
             return
@@ -230,21 +230,21 @@ class ClaudeCode(Reader):
         else:
             self._read_other(kind, value, at)
 
-    def _is_repeated(self, value: dict[str, Any]) -> bool:
-        """Tells whether a record was there before, and remembers it."""
+    def _remember(self, value: dict[str, Any]) -> bool:
+        """Remembers a record by its uuid; returns whether it was new."""
         uuid = value.get("uuid")
         if not isinstance(uuid, str):
-            return False
+            return True
         content = as_dict(value.get("message")).get("content")
         length = len(content) if isinstance(content, (str, list)) else -1
         print_ = hash((str(value.get("type")), str(value.get("timestamp")), length))
         place = self._places.get(uuid)
         if place is not None and place[1] == print_ and as_text(value.get("type")) in _CHAIN:
-            return True
+            return False
         self._places[uuid] = (self._records, print_)
         if len(self._places) > _REMEMBERED:
             del self._places[next(iter(self._places))]
-        return False
+        return True
 
     def _read_answer(self, value: dict[str, Any], at: Timestamp | None) -> None:
         message = as_dict(value.get("message"))

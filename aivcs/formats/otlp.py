@@ -108,8 +108,8 @@ class _Conversation:
         self.has_tool_spans = False
         self.has_answers = False
 
-    def is_new(self, message: Message, times: int) -> bool:
-        """Records the n-th occurrence of a message; returns whether it was new."""
+    def remember(self, message: Message, times: int) -> bool:
+        """Remembers the n-th occurrence of a message; returns whether it was new."""
         key = (content_key(message), times)
         if key in self.seen:
             return False
@@ -346,11 +346,11 @@ class Otlp(Reader):
         told = self._conversations[session]
         if span.phase == "begin":
             for message in messages_in(span.attributes.get("gen_ai.input.messages"), "user"):
-                if told.is_new(message, 1):
+                if told.remember(message, 1):
                     self._tell_message(session, message, span.begin)
             return
         for message in answers_in(span.attributes.get("gen_ai.output.messages")):
-            if told.is_new(message, 1):
+            if told.remember(message, 1):
                 self._tell_message(session, message, span.end)
         status = FAILED if span.error else COMPLETED
         payload = without_nulls(
@@ -402,13 +402,13 @@ class Otlp(Reader):
             key = content_key(message)
             times[key] = times.get(key, 0) + 1
             is_answer = message[0] == "assistant" and told.has_answers
-            if told.is_new(message, times[key]) and not is_answer:
+            if told.remember(message, times[key]) and not is_answer:
                 self._tell_message(session, message, begin)
         outputs = answers_in(attributes.get("gen_ai.output.messages"))
         outputs += old_messages_in(attributes, "gen_ai.completion", "assistant")
         for message in outputs:
             told.has_answers = True
-            told.is_new(message, times.get(content_key(message), 0) + 1)
+            told.remember(message, times.get(content_key(message), 0) + 1)
             self._tell_message(session, message, end)
         if not has_usage:
             return
