@@ -104,15 +104,8 @@ class ImportedRun:
 
     def take(self, event: RunEvent, fitted: Fitted) -> None:
         """Takes the next event of the session; compares it, or keeps it until `flush`."""
-        if self._run is None:
-            self._run = self._find(1, event)
-        while not self.pending:
-            found = self._run.meets(event)
-            if found is True:
-                return
-            if found is None and self._run.may_grow(self._origin):
-                break
-            self._leave(self._run, event)
+        if not self.pending and self._seek(event):
+            return
         self.pending.append(self._once(event))
         self._blobs += fitted.blobs
         self.size += fitted.size + 200
@@ -207,26 +200,20 @@ class ImportedRun:
         assert self._run is not None
         self._run = _Stored(self._repo, self._run.number, self._run.run_id, self._run.before)
         self.pending = []
-        left: list[RunEvent] = []
         for event in pending:
-            if left:
-                left.append(event)
-                continue
-            while True:
-                found = self._run.meets(event)
-                if found is True:
-                    break
-                if found is None and self._run.may_grow(self._origin):
-                    left.append(self._once(event))
-                    break
-                self._leave(self._run, event)
-        self.pending = left
+            if self.pending or not self._seek(event):
+                self.pending.append(self._once(event))
 
-    def _leave(self, run: _Stored, event: RunEvent) -> None:
-        """Goes from a run that holds another event, or cannot grow, to the next one."""
-        self._counted |= {name for name in map(_answer, run.rest()) if name is not None}
-        run.close()
-        self._run = self._find(run.number + 1, event)
+    def _seek(self, event: RunEvent) -> bool:
+        """Goes to the run that has an event, or can have it next; returns whether it is stored."""
+        run = self._run = self._run or self._find(1, event)
+        while (found := run.meets(event)) is not True:
+            if found is None and run.may_grow(self._origin):
+                return False
+            self._counted |= {name for name in map(_answer, run.rest()) if name is not None}
+            run.close()
+            run = self._run = self._find(run.number + 1, event)
+        return True
 
     def _once(self, event: RunEvent) -> RunEvent:
         """Returns an event; for a call of the model that counts already, one that does not."""
