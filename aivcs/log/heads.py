@@ -18,10 +18,9 @@ import re
 
 from aivcs.codec.json import encode, parse
 from aivcs.errors import IntegrityError, SerializationError, UnsupportedFormatError
+from aivcs.log.names import check_log_name
 from aivcs.model.digest import is_hex
 from aivcs.model.record import Head
-from aivcs.model.release import check_release_name
-from aivcs.model.run import RunId
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,19 +161,3 @@ def _record(name: object) -> str:
     raise SerializationError(
         f"{name!a:.80} is not a record: write notes/AB/RUN/DIGEST or erasures/DIGEST"
     )
-
-
-def check_log_name(name: str) -> None:
-    """Requires the name of a log, `run/<id>` or `release/<name>`.
-
-    Raises:
-        InvalidNameError: The id or the name breaks its rules.
-        SerializationError: The name begins otherwise.
-    """
-    kind, _, rest = name.partition("/")
-    if kind == "run":
-        RunId(rest)
-    elif kind == "release":
-        check_release_name(rest)
-    else:
-        raise SerializationError(f"{name[:80]!a} is not a log: write run/ID or release/NAME")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.errors import ConflictError, IntegrityError, StorageError, UnsupportedFormatError
 from aivcs.log import chain
+from aivcs.log.names import check_log_name
 from aivcs.log.verify_release import release_problems
 from aivcs.log.verify_run import DAMAGE, run_problems
 from aivcs.model.record import Head
@@ -182,9 +183,11 @@ def check(
         erasures: The records of what was erased.
 
     Raises:
+        InvalidNameError: No log can have this name.
         IntegrityError: It is damaged, breaks a rule, or is another log.
         UnsupportedFormatError: A later version wrote it.
     """
+    check_log_name(name)
     kind, _, rest = name.partition("/")
     head, at = _NOTHING, None if start else ""
     ends: list[Head] = []

@@ -12,6 +12,7 @@ from itertools import islice
 
 from aivcs.errors import StorageError
 from aivcs.log import chain
+from aivcs.log.names import check_log_name
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.store import adopt as adopting
@@ -80,6 +81,7 @@ def _pull(
     dry_run: bool,
 ) -> Copied:
     log = PREFIX + name
+    check_log_name(log)  # it becomes a path here
     there = adopting.standing(source.store.logs, log)
     if not there.lines:
         return Copied(log, SAME, there)

@@ -18,6 +18,7 @@ from aivcs import errors
 from aivcs.errors import BackendError, ConflictError, IntegrityError, StorageError
 from aivcs.log.chain import is_redacted
 from aivcs.log.erasure import Erasures
+from aivcs.log.names import check_log_name
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
 from aivcs.store import adopt as adopting
@@ -268,6 +269,7 @@ class RunCopier:
         if name in self._erasures.logs:
             return Copied(run.run_id, ERASED, _NOTHING)
         try:
+            check_log_name(name)  # it becomes a path in the target
             log = _Log(self._source, run.run_id, min(self._room, _IN_MEMORY_BYTES))
             with self._lock:
                 self._room -= log.kept_bytes

@@ -2,9 +2,11 @@
 
 import pytest
 
+from aivcs import Repository
 from aivcs.backends.fs import layout
 from aivcs.backends.fs.folder import Folder
 from aivcs.backends.fs.scan import Scanner
+from aivcs.errors import InvalidNameError
 
 DIGEST = "ab" + "0" * 62
 RUN = "06dcdf26-2f32-4b96-aa1c-0644d832e2ec"
@@ -30,6 +32,16 @@ def test_a_stray_is_no_object(shard, name):
 @pytest.mark.parametrize("path", ["releases/a", "releases/.jsonl", "releases/a b.jsonl", "a.jsonl"])
 def test_a_stray_is_no_release_log(path):
     assert layout.release_name_of(path) == ""
+
+
+@pytest.mark.parametrize("name", ["remotes/o/releases/../../../../x", "..", "pins/../../x"])
+def test_no_name_leads_out_of_a_store(tmp_path, name):
+    documents = Repository.init(tmp_path / "in").store.documents
+    for act in (documents.read, documents.drop, lambda name: documents.create(name, b"x")):
+        with pytest.raises(InvalidNameError, match="leads out of the store"):
+            act(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert documents.create("pins/a..b", b"x")
 
 
 def test_the_path_of_a_quarantined_file_is_cut_but_its_offset_never_is():

@@ -1,5 +1,6 @@
 """Copies between stores of several kinds, and many at once."""
 
+import hashlib
 import random
 import subprocess
 import threading
@@ -15,11 +16,13 @@ from aivcs.commands.bundle.create import create
 from aivcs.commands.remote.clone import Clone
 from aivcs.commands.remote.copy import Copy
 from aivcs.commands.store.head import take
-from aivcs.errors import BackendError, UnreachableError
+from aivcs.errors import BackendError, InvalidNameError, UnreachableError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store.annotations import compose
+from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.bundle import BundleWriter
+from aivcs.sync.releases import pull_releases
 
 
 def fill(repo):
@@ -80,6 +83,42 @@ def test_a_copy_tells_its_progress_from_one_thread_at_a_time(tmp_path):
     assert all(outcome.error is None for outcome in work.copy_runs())
     assert told
     assert overlaps == []
+
+
+def first_line(kind, name, spec):
+    """The line with which a log begins, under any name."""
+    if kind == "run":
+        metadata = '{"git_sha":null,"agent_name":"bot","tags":{}}'
+        text = f'{{"type":"run","format":1,"run_id":"{name}","spec_digest":"{spec}"'
+    else:
+        metadata = '{"version_label":null,"promoted_by":"eve","notes":null}'
+        text = f'{{"type":"release","format":1,"seq":1,"action":"promote","name":"{name}"'
+        text += f',"spec_digest":"{spec}"'
+        metadata += ',"target_seq":1,"parent_seq":null'
+    text += f',"metadata":{metadata},"created_at":"2026-12-01T13:00:00.000000Z"'
+    return f'{text},"hash":"{hashlib.sha256(text.encode()).hexdigest()}"}}\n'.encode()
+
+
+@pytest.mark.parametrize("name", ["../../../../out", "prod/../../../out", "a/../../other/name"])
+@pytest.mark.parametrize("kind", ["run", "release"])
+@pytest.mark.parametrize("is_home", [True, False])
+def test_a_name_in_the_source_leads_to_no_other_place(tmp_path, kind, name, is_home):
+    register()
+    source = Repository.init(f"sqlite://{tmp_path}/source.db")
+    target = Repository.init(tmp_path / "target")
+    spec = source.blobs.put(b"a spec")
+    good = source.runs.create_run(spec, RunMetadata("bot"))
+    source.store.logs.update(f"{kind}/{name}", lambda _: [first_line(kind, name, spec)])
+    told = list(Copy(source, target, own=target).copy_runs())
+    if kind == "release":
+        blobs = BlobCopier(source.store, target.store, lambda _: None)
+        told += pull_releases(
+            source, target, [name], blobs, remote="origin", is_home=lambda _: is_home
+        )
+    errors = [outcome.error for outcome in told if outcome.error is not None]
+    assert [type(error) for error in errors] == [InvalidNameError]
+    assert list(target.runs.list_run_ids("")) == [good]
+    assert not [*tmp_path.rglob("*out*"), *tmp_path.rglob("name*")]
 
 
 @pytest.mark.parametrize("is_selection", [False, True])

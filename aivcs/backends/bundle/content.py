@@ -13,13 +13,12 @@ from aivcs.codec.sha256 import hasher, hex_digest
 from aivcs.errors import (
     BackendError,
     IntegrityError,
-    InvalidNameError,
     NotFoundError,
     StorageError,
 )
 from aivcs.log import chain
 from aivcs.log.annotation import name_of as annotation_name, split_name
-from aivcs.log.heads import check_log_name
+from aivcs.log.names import is_log_name
 from aivcs.model.digest import ContentDigest
 from aivcs.store.numbered import NumberedView
 from aivcs.store.place import START, Place
@@ -159,11 +158,8 @@ def _annotation(name: str) -> str | None:
 
 
 def _log(kind: str, name: str) -> str | None:
-    try:
-        check_log_name(f"{kind}/{name}")
-    except InvalidNameError:
-        return None
-    return f"{kind}/{name}"
+    log = f"{kind}/{name}"
+    return log if is_log_name(log) else None
 
 
 def refuse_writing(*_: object, **__: object) -> NoReturn:

@@ -50,7 +50,15 @@ class Folder:
         return self.settings.durability != "none"
 
     def path(self, name: str) -> str:
-        """Returns the path of a part of the store."""
+        """Returns the path of a part of the store.
+
+        Raises:
+            InvalidNameError: It would lead out of the store.
+        """
+        if ".." in name and ".." in name.split("/"):
+            from aivcs.errors import InvalidNameError
+
+            raise InvalidNameError(f"{name[:80]!a} leads out of the store")
         return f"{self.root}/{name}"
 
     def require_parents(self, name: str) -> None:

@@ -73,19 +73,10 @@ def checked_log_path(name: str) -> str:
     Raises:
         InvalidNameError: No log can have this name.
     """
-    kind, _, rest = name.partition("/")
-    if kind == "run":
-        from aivcs.model.run import RunId
+    from aivcs.log.names import check_log_name
 
-        return run_path(RunId(rest))
-    if kind == "release":
-        from aivcs.model.release import check_release_name
-
-        check_release_name(rest)
-        return release_path(rest)
-    from aivcs.errors import InvalidNameError
-
-    raise InvalidNameError(f"{name[:80]!a} names no log: run/ID or release/NAME is needed")
+    check_log_name(name)
+    return log_path(name)
 
 
 def pinned_digest_of(name: str) -> str:

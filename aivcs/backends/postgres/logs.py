@@ -18,6 +18,7 @@ from aivcs.backends.postgres.session import AgainError, LostError, RaceLostError
 from aivcs.backends.postgres.view import ChunkView, Tail, some, split
 from aivcs.errors import InvalidNameError, OutcomeUnknownError, StorageError
 from aivcs.log import chain
+from aivcs.log.names import is_log_name
 from aivcs.log.redaction import not_redactable
 from aivcs.store.place import START, Place
 
@@ -76,7 +77,7 @@ class PostgresLogs:
         self._session = session
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:  # noqa: ARG002
-        """As `LogDriver.names`; a table holds no foreign files."""
+        """As `LogDriver.names`, without names that only a client of another kind has written."""
         if "\0" in prefix:
             return
         after, include = prefix, True
@@ -87,8 +88,7 @@ class PostgresLogs:
                 after,
                 prefix,
             )
-            for (name,) in rows:
-                yield name
+            yield from (name for (name,) in rows if is_log_name(name))
             if len(rows) < _NAMES:
                 return
             after, include = rows[-1][0], False

@@ -15,6 +15,7 @@ from aivcs.backends.s3.tails import Tail
 from aivcs.backends.s3.view import ChunkView, RememberedView, lines_of
 from aivcs.errors import ConflictError, IntegrityError, InvalidNameError
 from aivcs.log import chain
+from aivcs.log.names import is_log_name
 from aivcs.store.place import START, Place
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class S3Logs:
         self._places: dict[str, tuple[int, str, bool]] = {}
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:
-        """As `LogDriver.names`."""
+        """As `LogDriver.names`, without names that only a client of another kind has written."""
         for kind in ("release", "run"):
+            found: Iterator[str] = iter(())
             if prefix.startswith(f"{kind}/"):
-                yield from self._chunks.names(kind, prefix[len(kind) + 1 :], strict=strict)
+                found = self._chunks.names(kind, prefix[len(kind) + 1 :], strict=strict)
             elif f"{kind}/".startswith(prefix):
-                yield from self._chunks.names(kind, "", strict=strict)
+                found = self._chunks.names(kind, "", strict=strict)
+            yield from filter(is_log_name, found)
 
     def where(self, name: str) -> str:
         """As `LogDriver.where`."""
