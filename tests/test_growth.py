@@ -1,6 +1,8 @@
 """What a call reads of a log does not grow with the log: bytes counted, on logs of real length."""
 
+import gc
 import itertools
+import json
 import os
 from functools import partial
 
@@ -8,6 +10,7 @@ import pytest
 from folder_store import FolderStore
 
 from aivcs.commands.release.history import show
+from aivcs.commands.run.stream import append_stream
 from aivcs.log.release_changes import plan_rollback
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import ReleaseMetadata
@@ -129,3 +132,32 @@ def test_a_deep_stack_is_read_once_on_the_way_down(store, read_by):
     # The few that are looked for each by itself are most of what is beyond one reading.
     assert read_by(roll_back) < size + 60 * 2 * BLOCK * LONG.bit_length()
     assert (record.spec_digest, record.target_seq, record.parent_seq) == (specs[2], 3, 2)  # type: ignore[union-attr]
+
+
+def test_a_line_of_any_length_is_searched_for_its_end_once(store, tmp_path, monkeypatch):
+    searched = []
+    read = os.read
+
+    class Piece(bytes):
+        """Bytes that came at once, or behind others."""
+
+        def split(self, sep=None, maxsplit=-1):
+            searched.append(len(self))
+            return super().split(sep, maxsplit)
+
+        def __radd__(self, before):
+            return Piece(b"".join((before, self)))
+
+    lines = [{"kind": "step", "payload": {"text": text * 200_000}} for text in "ab"]
+    (tmp_path / "stream").write_text("\n".join(map(json.dumps, lines)))
+    run = run_of(store, 0)
+    stored: list[int] = []
+    with monkeypatch.context() as patched, (tmp_path / "stream").open("rb", 0) as stream:
+        patched.setattr(gc, "set_threshold", lambda *_: None)
+        patched.setattr(os, "read", lambda fd, size: Piece(read(fd, min(size, 4096))))
+        append_stream(store.runs, run, stream, 1 << 20, atomic=False, stored=stored.extend)
+    assert stored == [1, 2]
+    assert [event.payload for event in store.runs.get_events(run)] == [
+        line["payload"] for line in lines
+    ]
+    assert sum(searched) < 1.1 * (tmp_path / "stream").stat().st_size

@@ -87,8 +87,8 @@ def append_stream(
         for number, lines in _blocks(stream, limit, None if atomic else writer):
             writer.add(number, lines)
         writer.flush()
-    except BackendError as error:
-        if atomic or error.args[0].startswith("line "):
+    except _UnreadableError as error:
+        if atomic:
             raise
         writer.flush()
         raise BackendError(f"{error}; {writer.stored} stored") from error
@@ -98,6 +98,10 @@ def append_stream(
         raise UsageError(f"line {error.number}{error}; {writer.stored} stored") from error.__cause__
     finally:
         writer.close()
+
+
+class _UnreadableError(BackendError):
+    """Standard input cannot be read."""
 
 
 class _BadLineError(Exception):
@@ -326,12 +330,16 @@ def _blocks(
     stream: BinaryIO, limit: int, writer: _Writer | None
 ) -> Iterator[tuple[int, list[bytes]]]:
     """Yields lines as they come, with the number of the first."""
-    carry = b""
+    begun = bytearray()  # the line that has not ended
     number = 1
     longest = limit + _LINE_OVERHEAD_BYTES
     for chunk in _chunks(stream, writer):
-        *lines, carry = (carry + chunk).split(b"\n")
-        sizes = [*map(len, lines), len(carry)]
+        *lines, rest = chunk.split(b"\n")
+        if lines and begun:
+            lines[0] = bytes(begun) + lines[0]
+            begun.clear()
+        begun += rest
+        sizes = [*map(len, lines), len(begun)]
         if max(sizes) > longest:
             at = next(at for at, size in enumerate(sizes) if size > longest)
             if at:
@@ -340,8 +348,8 @@ def _blocks(
         if lines:
             yield number, lines
             number += len(lines)
-    if carry:
-        yield number, [carry]
+    if begun:
+        yield number, [bytes(begun)]
 
 
 def _chunks(stream: BinaryIO, writer: _Writer | None) -> Iterator[bytes]:
@@ -369,7 +377,7 @@ def _chunks(stream: BinaryIO, writer: _Writer | None) -> Iterator[bytes]:
             select.select([descriptor], [], [], None if deadline is None else _FLUSH_INTERVAL_S)
             continue
         except OSError as error:
-            raise BackendError(f"cannot read standard input: {error.strerror}") from error
+            raise _UnreadableError(f"cannot read standard input: {error.strerror}") from error
         if not chunk:
             return
         if deadline is None:
