@@ -195,15 +195,13 @@ class UnreachableError(BackendError):
     Attributes:
         store: The store, in words for people: a URL without a password.
         reason: Why it cannot be reached.
-        retry_after: Seconds that the store asks to wait for, or 0.
     """
 
     is_store_away = True
 
-    def __init__(self, store: str, reason: str, *, retry_after: float = 0.0) -> None:
+    def __init__(self, store: str, reason: str) -> None:
         self.store = store
         self.reason = reason
-        self.retry_after = retry_after
         super().__init__(f"cannot reach {store}: {reason}; nothing was done. Try again")
 
 

@@ -7,9 +7,6 @@ from aivcs.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
-
-    Result = TypeVar("Result")
 
 TLS = ("verify-full", "verify-ca", "require", "disable")
 """verify-full: encrypted, and the certificate is one for this host by a trusted authority.
@@ -54,19 +51,6 @@ class RemoteSettings:
         self.tls = tls
         self.password_command = password_command
         self.notify = notify
-
-    def retry(self, attempt: Callable[[], Result]) -> Result:
-        """Calls a function until it does not raise `UnreachableError`, for `timeout` seconds.
-
-        Args:
-            attempt: The function. It must raise `UnreachableError` only if nothing was done.
-
-        Raises:
-            UnreachableError: No attempt succeeded.
-        """
-        from aivcs.util.retry import retry
-
-        return retry(attempt, self.timeout, notify=self.notify)
 
     def password(self, url: str) -> str | None:
         """Returns the password that the user's command prints for a store; None without a command.

@@ -1,64 +1,25 @@
-"""Retries with backoff and jitter, for stores on a network."""
+"""Pauses between attempts to reach a server."""
 
 from __future__ import annotations
 
-from random import uniform
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, TypeVar
+from random import random
 
-from aivcs.errors import UnreachableError
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Result = TypeVar("Result")
-
-_FIRST_PAUSE_S = 0.1
-"""Seconds before the second attempt, at most."""
-_MAX_PAUSE_S = 5.0
-"""Seconds between two later attempts, at most."""
+    from collections.abc import Iterator
 
 
-def retry(
-    attempt: Callable[[], Result],
-    seconds: float,
-    *,
-    notify: Callable[[str], None] | None = None,
-    clock: Callable[[], float] = monotonic,
-    pause: Callable[[float], None] = sleep,
-) -> Result:
-    """Calls a function until it does not raise `UnreachableError`; returns its result.
+def backoff(first: float, most: float) -> Iterator[float]:
+    """Yields the seconds of each pause, without end.
 
-    The pauses double, to 5 s, and each is between half of that and all of it at random, so that
-    many clients of a server that comes back do not arrive at once. The last attempt begins when
-    the time is over.
+    They double, and each has a random part, from half of that to one and a half: many clients of a
+    server that comes back do not arrive at once.
 
     Args:
-        attempt: The function. It must raise `UnreachableError` only if nothing was done.
-        seconds: The time for all attempts; with 0 there is one.
-        notify: Called once, with a sentence, before the first pause.
-        clock: Returns seconds.
-        pause: Waits for a number of seconds.
-
-    Raises:
-        UnreachableError: No attempt succeeded; names the last reason and the number of attempts.
+        first: Seconds of the first pause, without its random part.
+        most: Seconds of every pause, at most, without its random part.
     """
-    deadline = clock() + seconds
-    longest = _FIRST_PAUSE_S
-    attempts = 0
+    seconds = first
     while True:
-        try:
-            return attempt()
-        except UnreachableError as error:
-            attempts += 1
-            left = deadline - clock()
-            if left <= 0:
-                if attempts == 1:
-                    raise
-                reason = f"{error.reason} ({attempts} attempts in {seconds:g} s)"
-                raise UnreachableError(error.store, reason) from error
-            if attempts == 1 and notify is not None:
-                notify(f"cannot reach {error.store}: {error.reason}; trying for {seconds:g} s")
-            wanted = max(uniform(longest / 2, longest), error.retry_after)  # noqa: S311
-        pause(min(wanted, left))
-        longest = min(longest * 2, _MAX_PAUSE_S)
+        yield seconds * (0.5 + random())  # noqa: S311 against collisions, not attackers
+        seconds = min(most, seconds * 2)

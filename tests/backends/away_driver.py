@@ -7,12 +7,14 @@ for each attempt while it was away.
 
 import os
 from threading import Lock
+from time import monotonic, sleep
 
 from backends.sqlite_driver import Database, SqliteBackend, SqliteLogs
 
 from aivcs import errors
 from aivcs.codec.url import shown
 from aivcs.opening import SCHEMES
+from aivcs.util.retry import backoff
 
 
 def register():
@@ -35,12 +37,23 @@ class AwayDatabase(Database):
         self._counting = Lock()
 
     def run(self, statement, *values):
-        def attempt():
-            self._require_there(statement)
-            return super(AwayDatabase, self).run(statement, *values)
-
-        # Within a transaction nothing can be repeated by itself; its BEGIN can.
-        return attempt() if self._connection().in_transaction else self._remote.retry(attempt)
+        began, pauses, is_told = monotonic(), backoff(0.1, 5.0), False
+        while True:
+            try:
+                self._require_there(statement)
+                return super().run(statement, *values)
+            except errors.UnreachableError as error:
+                left = began + self._remote.timeout - monotonic()
+                # Within a transaction nothing can be repeated by itself; its BEGIN can.
+                if left <= 0 or self._connection().in_transaction:
+                    raise
+                if self._remote.notify is not None and not is_told:
+                    is_told = True
+                    limit = f"{self._remote.timeout:g} s"
+                    self._remote.notify(
+                        f"cannot reach {error.store}: {error.reason}; trying for {limit}"
+                    )
+            sleep(min(next(pauses), left))
 
     def _require_there(self, statement):
         if statement in {"ROLLBACK", "COMMIT"}:

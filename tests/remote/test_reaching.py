@@ -1,12 +1,14 @@
-"""URLs in messages and in comparisons; retries; passwords from a command."""
+"""URLs in messages and in comparisons; pauses between attempts; passwords from a command."""
+
+from itertools import islice
 
 import pytest
 
 from aivcs.codec.url import canonical, has_password, hide_passwords, shown
-from aivcs.errors import BackendError, UnreachableError, UsageError
+from aivcs.errors import BackendError, UsageError
 from aivcs.store.remote import RemoteSettings
 from aivcs.util.password_command import read_password
-from aivcs.util.retry import retry
+from aivcs.util.retry import backoff
 
 
 class TestShown:
@@ -73,79 +75,12 @@ class TestCanonical:
         assert canonical(one) != canonical(other)
 
 
-class Server:
-    """Answers at an attempt, on a clock of its own."""
-
-    def __init__(self, answers_at, retry_after=0.0):
-        self.now = 0.0
-        self.attempts = 0
-        self.pauses: list[float] = []
-        self._answers_at = answers_at
-        self._retry_after = retry_after
-
-    def ask(self):
-        self.attempts += 1
-        if self.attempts < self._answers_at:
-            raise UnreachableError("s3://b", "throttled", retry_after=self._retry_after)
-        return "done"
-
-    def pause(self, seconds):
-        self.pauses.append(seconds)
-        self.now += seconds
-
-    def retry(self, seconds, notify=None):
-        return retry(self.ask, seconds, notify=notify, clock=lambda: self.now, pause=self.pause)
-
-
-class TestRetry:
-    def test_an_answer_needs_no_second_attempt(self):
-        server = Server(1)
-        assert server.retry(60) == "done"
-        assert server.pauses == []
-
-    def test_pauses_double_up_to_a_limit_and_vary(self):
-        server = Server(12)
-        said: list[str] = []
-        assert server.retry(3600, said.append) == "done"
-        for number, seconds in enumerate(server.pauses):
-            longest = min(0.1 * 2**number, 5.0)
-            assert longest / 2 <= seconds <= longest
-        assert server.pauses[-1] >= 2.5
-        assert said == ["cannot reach s3://b: throttled; trying for 3600 s"]
-        other = Server(12)
-        other.retry(3600)
-        assert other.pauses != server.pauses
-
-    def test_ends_at_the_time_limit_after_a_last_attempt(self):
-        server = Server(10**6)
-        with pytest.raises(UnreachableError) as caught:
-            server.retry(60)
-        assert server.now == pytest.approx(60)
-        assert caught.value.store == "s3://b"
-        assert f"({server.attempts} attempts in 60 s)" in str(caught.value)
-        assert str(caught.value).endswith("nothing was done. Try again")
-
-    def test_a_limit_of_zero_is_one_attempt(self):
-        server = Server(2)
-        with pytest.raises(UnreachableError, match=r"^cannot reach s3://b: throttled; nothing"):
-            server.retry(0)
-        assert (server.attempts, server.pauses) == (1, [])
-
-    def test_a_server_that_says_when_is_obeyed(self):
-        server = Server(2, retry_after=20)
-        server.retry(60)
-        assert server.pauses == [20]
-
-    def test_other_errors_are_not_retried(self):
-        calls = []
-
-        def fail():
-            calls.append(1)
-            raise BackendError("no rights")
-
-        with pytest.raises(BackendError, match="no rights"):
-            RemoteSettings().retry(fail)
-        assert calls == [1]
+def test_pauses_double_up_to_a_limit_and_vary():
+    pauses = list(islice(backoff(0.1, 5.0), 12))
+    for number, seconds in enumerate(pauses):
+        usual = min(0.1 * 2**number, 5.0)
+        assert usual / 2 <= seconds <= usual * 1.5
+    assert list(islice(backoff(0.1, 5.0), 12)) != pauses
 
 
 class TestPasswordCommand:

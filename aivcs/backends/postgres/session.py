@@ -8,7 +8,6 @@ the hold goes on in the next connection. If somebody did, everything in the hold
 from __future__ import annotations
 
 import os
-import random
 import select
 import time
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from aivcs import errors
 from aivcs.backends.postgres import faults
 from aivcs.backends.postgres.client import limits, load_psycopg, quoted, secured
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
+from aivcs.util.retry import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FIRST_WAIT = 0.05
+"""Seconds before the second attempt, about."""
 _MAX_WAIT = 2.0
 """Seconds between two attempts, at most."""
 _IDLE_MS = 60_000
@@ -174,7 +176,7 @@ class Session:
         end = time.monotonic() + self.settings.remote.timeout
         is_doubtful = False
         with self._lock:
-            for wait in waits():
+            for wait in backoff(_FIRST_WAIT, _MAX_WAIT):
                 try:
                     return act()
                 except LostError as lost:
@@ -196,7 +198,7 @@ class Session:
                             raise self._gone(str(again), is_doubtful=True) from again
                         raise BackendError(str(again)) from again
                     time.sleep(wait)
-        raise AssertionError  # waits() has no end
+        raise AssertionError  # backoff() has no end
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -321,7 +323,7 @@ class Session:
         """
         limit = self.settings.lock_timeout
         end = time.monotonic() + limit
-        for wait in waits(first=0.005, most=0.05):
+        for wait in backoff(0.005, 0.05):
             with self._lock:  # no other thread may connect anew in between
                 ((is_mine,),) = self.read("SELECT {s}.try_removal()")
                 self._removing = self._connection if is_mine else None
@@ -442,7 +444,7 @@ class Session:
         self.address.with_password(remote.password(self.address.url))
         conninfo = secured(self.address, remote.tls)
         lasting = limits(conninfo, remote.timeout)
-        for wait in waits():
+        for wait in backoff(_FIRST_WAIT, _MAX_WAIT):
             left = max(2, min(10, int(end - time.monotonic())))
             connection: Connection | None = None
             try:
@@ -511,11 +513,3 @@ class RaceLostError(Exception):
 
 class AgainError(Exception):
     """The server broke a deadlock; nothing was done."""
-
-
-def waits(first: float = 0.05, most: float = _MAX_WAIT) -> Iterator[float]:
-    """Yields seconds to wait before one more attempt, longer and longer, never two alike."""
-    wait = first
-    while True:
-        yield wait * (0.5 + random.random())  # noqa: S311 against collisions, not attackers
-        wait = min(most, wait * 2)

@@ -6,7 +6,6 @@ Keys are relative to the store's prefix.
 from __future__ import annotations
 
 import os
-import random
 from threading import Lock
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.backends.s3.connection import Connection
 from aivcs.backends.s3.errors import Failure, error_of, failure_of
 from aivcs.errors import BackendError, OutcomeUnknownError, StorageError
+from aivcs.util.retry import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -245,7 +245,7 @@ class Client:
         nonce = os.urandom(12).hex()
         attributes = {**(metadata or {}), NONCE: nonce}
         began = monotonic()
-        pauses = _pauses()
+        pauses = backoff(_FIRST_PAUSE_S, _LAST_PAUSE_S)
         is_decided = True  # whether no attempt can land any more
         while True:
             failure = self._try_create(key, data, attributes)
@@ -371,7 +371,7 @@ class Client:
         """
         path = f"{self.location.prefix}{key}"
         began = monotonic()
-        pauses = _pauses()
+        pauses = backoff(_FIRST_PAUSE_S, _LAST_PAUSE_S)
         is_decided = True
         while True:
             store = self._connection.store()
@@ -437,11 +437,3 @@ class Client:
 
 def _time(meta: Any) -> float:
     return float(meta["last_modified"].timestamp())
-
-
-def _pauses() -> Iterator[float]:
-    """Growing pauses between attempts, each with a random part, in seconds."""
-    pause = _FIRST_PAUSE_S
-    while True:
-        yield pause * (0.5 + random.random())  # noqa: S311 not a secret
-        pause = min(pause * 2, _LAST_PAUSE_S)
