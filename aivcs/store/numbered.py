@@ -1,12 +1,15 @@
-"""A `LogView` over numbered lines, as in a list, a table or chunks."""
+"""A `LogView` over numbered lines, as in a list, a table or chunks; and `read` over all lines."""
 
 from __future__ import annotations
 
+from itertools import islice
+
 from aivcs.log import chain
+from aivcs.store.place import START, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.store.driver import NumberOf
 
@@ -72,3 +75,27 @@ class NumberedView:
             actual = chain.expected_hash(line, self._hash_before(number))
             raise chain.damaged_line(self._where, number, chain.hash_of(line), actual)
         return line
+
+
+def read_lines(
+    where: str, lines: Callable[[], Iterable[bytes]], after: Place
+) -> Iterator[tuple[bytes, Place]]:
+    """Yields the lines of a log as `LogDriver.read`.
+
+    Args:
+        where: The log's name in messages.
+        lines: Returns all lines of the log, from the first, with their newlines; called twice if
+            there is a place to look for.
+        after: The place where an earlier reading ended.
+
+    Raises:
+        IntegrityError: The log is damaged.
+    """
+    with chain.naming(where):
+        if after.lines:
+            last = next(islice(lines(), after.lines - 1, None), b"")
+            if chain.hash_of(last.removesuffix(b"\n")) != after.hash:
+                after = START
+        for number, line in chain.verified_lines(lines()):
+            if number > after.lines:
+                yield line, Place(number, chain.hash_of(line) or "")

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.json import encode, parse
 from aivcs.errors import BackendError, IntegrityError, SerializationError
-from aivcs.log import chain
 from aivcs.model.digest import ContentDigest
 from aivcs.model.record import Head
-from aivcs.store.numbered import NumberedView
-from aivcs.store.place import START, Place
+from aivcs.store.numbered import NumberedView, read_lines
+from aivcs.store.place import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.store.driver import Backend, LogView
+    from aivcs.store.place import Place
 
 PREFIX = "release/"
 
@@ -134,11 +134,9 @@ class PulledLogs:
         *,
         settled: bool = False,  # noqa: ARG002 it is
     ) -> Iterator[tuple[bytes, Place]]:
-        """As `LogDriver.read`, from the first line."""
-        with chain.naming(self.where(name)):
-            for number, line in chain.verified_lines(self._lines(name)):
-                if number > after.lines:
-                    yield line, Place(number, chain.hash_of(line) or "")
+        """As `LogDriver.read`."""
+        lines = self._lines(name)  # both times those of one copy
+        yield from read_lines(self.where(name), lambda: lines, after)
 
     def _lines(self, name: str) -> list[bytes]:
         known = self.find(name.removeprefix(PREFIX))

@@ -20,6 +20,7 @@ from aivcs.errors import BackendError, InvalidNameError, UnreachableError
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store.annotations import compose
+from aivcs.store.pulled import PulledLogs
 from aivcs.sync.blobs import BlobCopier
 from aivcs.sync.bundle import BundleWriter
 from aivcs.sync.releases import pull_releases
@@ -304,3 +305,32 @@ def test_a_push_beside_gc_leaves_no_reference_to_nothing(store):
     done = target.ok("verify", "--json", timeout=120)
     assert done.out == b""
     assert logs(target) == logs(source)
+
+
+@pytest.mark.parametrize("kind", ["pulled", "bundle"])
+def test_reading_begins_anew_in_a_copy_that_was_replaced(tmp_path, kind):
+    """As where the remote was made anew: its log is another one under the same name."""
+    target = Repository.init(tmp_path / "target")
+    pulled = PulledLogs(target.store, "origin")
+
+    def copied(by, labels):
+        source = Repository.init(tmp_path / by)
+        spec = source.blobs.put(b"spec")
+        for label in labels:
+            source.releases.promote("bot", spec, ReleaseMetadata(by, version_label=label))
+        if kind == "bundle":
+            create(source, f"{tmp_path}/b.tar")
+            return Repository.open(f"bundle://{tmp_path}/b.tar").store.logs
+        lines = (line for line, _ in source.store.logs.read("release/bot"))
+        pulled.keep("bot", lines, source.releases.head("bot"))
+        return pulled
+
+    logs = copied("ann", ["v1", "v2"])
+    (_, one), (last, two) = logs.read("release/bot")
+    assert [line for line, _ in logs.read("release/bot", one)] == [last]
+    for number, labels in enumerate((["v1"], ["v1", "v2", "v3"])):
+        logs = copied(f"bob-{number}", labels)
+        for after in (one, two):
+            places = [place for _, place in logs.read("release/bot", after)]
+            assert [place.lines for place in places] == list(range(1, len(labels) + 1))
+            assert list(logs.read("release/bot", places[-1])) == []

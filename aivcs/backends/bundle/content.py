@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader, RawIOBase
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
@@ -16,12 +17,11 @@ from aivcs.errors import (
     NotFoundError,
     StorageError,
 )
-from aivcs.log import chain
 from aivcs.log.annotation import name_of as annotation_name, split_name
 from aivcs.log.names import is_log_name
 from aivcs.model.digest import ContentDigest
-from aivcs.store.numbered import NumberedView
-from aivcs.store.place import START, Place
+from aivcs.store.numbered import NumberedView, read_lines
+from aivcs.store.place import START
 from aivcs.util.disk_map import DiskMap
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from aivcs.backends.bundle.tar import Member
     from aivcs.store.driver import LogView, Removal
+    from aivcs.store.place import Place
 
 _CHUNK = 1 << 18
 """Bytes read at once."""
@@ -212,11 +213,8 @@ class BundleLogs:
         *,
         settled: bool = False,  # noqa: ARG002 nothing in it changes
     ) -> Iterator[tuple[bytes, Place]]:
-        """As `LogDriver.read`, from the first line."""
-        with chain.naming(self.where(name)):
-            for number, line in chain.verified_lines(self._lines(name)):
-                if number > after.lines:
-                    yield line, Place(number, chain.hash_of(line) or "")
+        """As `LogDriver.read`."""
+        return read_lines(self.where(name), partial(self._lines, name), after)
 
     def _lines(self, name: str) -> Iterator[bytes]:
         """Yields the lines with their newlines; the last may lack its own."""
