@@ -69,7 +69,7 @@ class Spool:
         """The members of `state.json`: `url`, and perhaps `id`, `tried_at`, `failed_at`, `error`.
 
         The last three are of the last push: when it was tried, and since when, in POSIX seconds,
-        and why the store has been away. A member that is not what it must be is left out.
+        and why pushes have failed. A member that is not what it must be is left out.
         """
         state = files.members(files.read(f"{self.folder}/state.json"), files.STATE)
         name = os.path.basename(self.folder)
@@ -120,16 +120,14 @@ class Spool:
         return self.of(day)
 
     def days(self) -> "list[str]":
-        """Returns the days of which there are runs, the newest first."""
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
+        """Returns the days of which there are runs, the newest first.
+
+        Raises:
+            BackendError: The folder of the spool cannot be read.
+        """
+        names = reversed(files.names(self.folder))
         days = (name for name in names if len(name) == 10 and name[4:8:3] == "--")
-        return sorted(
-            (day for day in days if os.path.exists(f"{self.folder}/{day}/.aivcs/format")),
-            reverse=True,
-        )
+        return [day for day in days if os.path.exists(f"{self.folder}/{day}/.aivcs/format")]
 
     def of(self, day: str) -> DayStore:
         """Opens the store of a day."""
@@ -203,12 +201,13 @@ class Spool:
         return os.path.exists(f"{self.folder}/{day}/waiting/{run_id}")
 
     def marks(self, day: str) -> "list[str]":
-        """Returns the ids of the marked runs of a day."""
-        try:
-            names = os.listdir(f"{self.folder}/{day}/waiting")
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if not name.endswith(".tmp"))
+        """Returns the ids of the marked runs of a day.
+
+        Raises:
+            BackendError: The marks cannot be read.
+        """
+        names = files.names(f"{self.folder}/{day}/waiting")
+        return [name for name in names if not name.endswith(".tmp")]
 
     def note_of(self, day: str, run_id: str) -> "dict[str, Any]":
         """Returns what the last push noted of a run.
@@ -285,20 +284,28 @@ class Spool:
         )
 
     def unmark(self, day: str, run_id: str) -> None:
-        """Removes the mark of a run that has ended and is in the store as it is here."""
+        """Removes the mark of a run that has ended and is in the store as it is here.
+
+        Raises:
+            BackendError: It cannot be removed.
+        """
+        path = f"{self.folder}/{day}/waiting/{run_id}"
         try:
-            os.unlink(f"{self.folder}/{day}/waiting/{run_id}")
+            os.unlink(path)
         except FileNotFoundError:
             pass
+        except OSError as error:
+            raise BackendError(f"cannot remove {path}: {error.strerror}") from error
 
     @contextmanager
     def staying(self, day: str) -> "Iterator[None]":
         """Returns a block in which a day is not removed; those who write to it are in one.
 
         Raises:
-            BackendError: It was removed since it was opened; nothing was written.
+            BackendError: It was removed since it was opened, or cannot be locked; nothing was
+                written.
         """
-        fd = self._in_use(day, fcntl.LOCK_SH)
+        fd = files.lock(f"{self.folder}/{day}/in-use", fcntl.LOCK_SH)
         if fd is None:
             raise BackendError(
                 f"the day {day} of the spool {self.folder} was pushed and removed just now; "
@@ -309,68 +316,31 @@ class Spool:
         finally:
             os.close(fd)
 
+    def leftovers(self) -> "list[str]":
+        """Returns the paths of days whose removal was begun, and was killed or failed.
+
+        Raises:
+            BackendError: The folder of the spool cannot be read.
+        """
+        names = files.names(self.folder)
+        return [f"{self.folder}/{name}" for name in names if name.endswith(GONE)]
+
     @contextmanager
-    def leaving(self, day: str) -> "Iterator[bool]":
-        """Returns a block in which nobody writes to a day; tells it whether nobody did already."""
-        try:
-            fd = self._in_use(day, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fd = None
+    def locked(self, name: str, seconds: float) -> "Iterator[bool]":
+        """Returns a block with a lock of the spool; tells it whether the lock was got in time.
+
+        Raises:
+            BackendError: The file of the lock cannot be opened or locked.
+        """
+        path, end = f"{self.folder}/{name}", monotonic() + seconds
+        exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
+        while (fd := files.lock(path, exclusive)) is None and monotonic() < end:
+            sleep(0.05)
         try:
             yield fd is not None
         finally:
             if fd is not None:
                 os.close(fd)
-
-    def _in_use(self, day: str, operation: int) -> "int | None":
-        """The descriptor with the lock of a day; None if the day is gone."""
-        path = f"{self.folder}/{day}/in-use"
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise BackendError(f"cannot write to the spool {path}: {error.strerror}") from error
-        try:
-            fcntl.flock(fd, operation)
-            # Whoever removed the day had the lock, and renamed its folder before he let it go.
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                return fd
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-        return None
-
-    def leftovers(self) -> "list[str]":
-        """Returns the paths of days whose removal was begun, and was killed or failed."""
-        try:
-            names = os.listdir(self.folder)
-        except FileNotFoundError:
-            return []
-        return [f"{self.folder}/{name}" for name in sorted(names) if name.endswith(GONE)]
-
-    @contextmanager
-    def locked(self, name: str, seconds: float) -> "Iterator[bool]":
-        """Returns a block with a lock of the spool; tells it whether the lock was got in time."""
-        fd = os.open(f"{self.folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            end = monotonic() + seconds
-            while True:
-                try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if monotonic() >= end:
-                        yield False
-                        return
-                    sleep(0.05)
-                else:
-                    yield True
-                    return
-        finally:
-            os.close(fd)
 
 
 class Spools:
@@ -429,11 +399,15 @@ class Spools:
         return spool
 
     def all(self) -> "Iterator[Spool]":
-        """Yields the spools, in the order of their names."""
+        """Yields the spools, in the order of their names.
+
+        Raises:
+            BackendError: The folder of the spools is not the user's alone, or cannot be read.
+        """
         if not os.path.isdir(self.place):
             return
         files.require_private(self.place)
-        for name in sorted(os.listdir(self.place)):
+        for name in files.names(self.place):
             if is_store_id(name) or name.startswith(_NEW):
                 yield Spool(f"{self.place}/{name}")
 

@@ -1,5 +1,6 @@
-"""The small files of a spool: private folders, replaced whole, and checked when they are read."""
+"""The small files of a spool: private, replaced whole, and checked when they are read; locks."""
 
+import fcntl
 import os
 from stat import S_ISDIR
 
@@ -53,6 +54,48 @@ def require_private(folder: str) -> None:
             f"the spool {folder} is not a folder of yours alone: chmod 700 it, or set AIVCS_SPOOL "
             "to another"
         )
+
+
+def names(folder: str) -> "list[str]":
+    """Returns the names in a folder of a spool, in order; none without the folder.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BackendError(f"cannot read the spool {folder}: {error.strerror}") from error
+
+
+def lock(path: str, operation: int) -> "int | None":
+    """Returns a descriptor that holds a lock on a file of a spool, which it makes.
+
+    Returns:
+        The descriptor; None if the file's folder is gone, also while the lock was waited for, or if
+        another holds the lock, and the operation does not wait.
+
+    Raises:
+        BackendError: The file cannot be opened or locked.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, operation)
+            # Whoever removed the folder had the lock, and renamed it before he let the lock go.
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+    except (FileNotFoundError, BlockingIOError):
+        pass
+    except OSError as error:
+        raise BackendError(f"cannot lock {path}: {error.strerror}") from error
+    return None
 
 
 def read(path: str) -> "bytes | None":

@@ -752,6 +752,37 @@ class TestItsFiles:
             begin(spooled)
         assert len(logs_here(spooled)) == 4
 
+    def replace(self, path, kind):
+        """Puts something else in the place of a file or a folder of the spool."""
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.unlink(missing_ok=True)
+        if kind == "folder":
+            path.mkdir()
+        elif kind == "file":
+            path.touch()
+        else:
+            path.symlink_to(path.with_name("elsewhere"))
+
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("lock", "folder"), ("lock", "link"), ("DAY/waiting", "file")]
+    )
+    def test_that_cannot_be_used_are_named(self, spooled, name, kind):
+        begin(spooled)
+        folder = self.state(spooled).parent
+        path = folder / name.replace("DAY", day_store(spooled).parent.name)
+        self.replace(path, kind)
+        assert str(path) in spooled.at("spool", "push", code=16).err
+        assert not (folder / "elsewhere").exists()
+
+    def test_that_cannot_be_locked_hinder_no_job(self, spooled):
+        run = begin(spooled)
+        for name in ("lock", "turn"):
+            self.replace(self.state(spooled).parent / name, "folder")
+        spooled.at("run", "log", run, "step")
+        assert "not pushed" in spooled.at("run", "finish", run).err
+        assert logs_here(spooled)[run].count(b"\n") == 3
+
     def test_a_refused_event_marks_nothing(self, spooled):
         run = begin(spooled)
         spooled.at("run", "finish", run)

@@ -340,7 +340,7 @@ class _Nudge:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             os.utime(mark)
             self._start()
-        except OSError:
+        except (OSError, StorageError):
             pass
 
     def _start(self) -> None:

@@ -222,8 +222,8 @@ class SpoolPush:
         if any(outcome.error is not None or not outcome.is_over for outcome in outcomes):
             return
         folder = f"{spool.folder}/{day}"
-        with spool.leaving(day) as is_alone:
-            # What came since the copy began waits for the next push.
+        with spool.locked(f"{day}/in-use", 0.0) as is_alone:
+            # Nobody writes to the day now. What came since the copy began waits for the next push.
             if not is_alone or self._content(repo) != known or os.path.exists(folder + GONE):
                 return
             try:
