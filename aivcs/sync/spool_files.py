@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _MAX_TIME_S = 253402300800
 """The end of the year 9999, in POSIX seconds."""
-_MAX_FILE = 1 << 20
-"""Bytes of a file of a spool, at most."""
+_MAX_FILE = 64 << 20
+"""Bytes of a file of a spool, at most: the names of 900,000 erasures."""
 
 
 def make_private(folder: str) -> None:
@@ -102,20 +102,23 @@ def read(path: str) -> "bytes | None":
     """Returns the content of a file of a spool, or None without such a file.
 
     Raises:
-        BackendError: It cannot be read.
+        BackendError: It cannot be read, or is too long.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with open(path, "rb", buffering=0, opener=_open_no_link) as file:
+            if os.fstat(file.fileno()).st_size > _MAX_FILE:
+                raise BackendError(
+                    f"{path} has more than {_MAX_FILE >> 20} MiB; empty it: a push makes it anew"
+                )
+            return file.readall()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        return os.read(fd, _MAX_FILE)
-    except OSError as error:
-        raise BackendError(f"cannot read {path}: {error.strerror}") from error
-    finally:
-        os.close(fd)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def write(path: str, data: bytes) -> None:

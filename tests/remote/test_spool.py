@@ -783,6 +783,17 @@ class TestItsFiles:
         assert "not pushed" in spooled.at("run", "finish", run).err
         assert logs_here(spooled)[run].count(b"\n") == 3
 
+    def test_that_are_far_too_long_are_named(self, spooled):
+        spooled.go_away()
+        run = begin(spooled)
+        spooled.come_back()
+        (note,) = place(spooled).glob(f"*/*/waiting/{run}")
+        os.truncate(note, 1 << 30)
+        assert f"{note} has more than 64 MiB; empty it" in spooled.at("spool", "list", code=16).err
+        os.truncate(note, 0)
+        spooled.at("spool", "push")
+        assert run in logs_there(spooled)
+
     def test_a_refused_event_marks_nothing(self, spooled):
         run = begin(spooled)
         spooled.at("run", "finish", run)
@@ -944,6 +955,13 @@ class TestADayThatIsRemoved:
         assert spool.days() == []
         assert f"run/{ended}" not in there.store.logs.names("run/")
         assert f"run/{ended}" in there.erasures.load().logs
+
+    def test_is_read_to_the_end_of_the_erasures_that_were_pushed(self, spool, day, ended):
+        rm(day, [ended], ErasureRequest("ann", "a token"))
+        (name,) = spool.unpushed_erasures(day)
+        spool.note_erasures(day, [f"erasures/{number:064x}" for number in range(15_000)])
+        spool.note_erasures(day, [name])
+        assert spool.unpushed_erasures(day) == []
 
     def test_acknowledges_no_erasure_later(self, spool, there, day, ended):
         other = spool.of(day.day)
