@@ -1016,6 +1016,16 @@ class TestADayThatIsRemoved:
         assert list(there.store.logs.names("run/")) == [f"run/{ended}"]
 
 
+class TestAPushInTheBackground:
+    def test_that_fails_says_why(self, spooled):
+        spool = Spools(str(place(spooled))).make(spooled.url, None)
+        spool.today().runs.create_run(ContentDigest("0" * 64), RunMetadata("bot"))
+        spooled("spool-push", spool.folder, command=[str(spooled.script)])  # until it has ended
+        assert "does not know the URL of its store" in spool.state["error"]
+        assert "failed_at" in spool.state
+        assert "does not know the URL of its store" in spooled.at("status").out
+
+
 class TestAPushThatIsKilled:
     @pytest.mark.parametrize("seed", range(3))
     def test_goes_on_where_it_was(self, spooled, seed):

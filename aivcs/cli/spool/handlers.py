@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from itertools import chain
-from time import sleep
+from time import sleep, time
 
 from aivcs.cli.exit_codes import report
 from aivcs.cli.remote.handlers import print_copied, worse
-from aivcs.cli.session.spooling import LOCK_S, pause_before_push, spool_place
+from aivcs.cli.session.spooling import LOCK_S, find_spool, pause_before_push, spool_place
 from aivcs.codec.url import canonical, hide_passwords, shown
 from aivcs.commands.spool.list import waiting
 from aivcs.commands.spool.push import SpoolPush
@@ -89,12 +89,11 @@ def push_later(context: Context, folder: str) -> int:
     """Detaches, waits until it is time, and pushes once; what came of it is in the spool."""
     if os.fork():
         return 0
-    code = 1
+    code, spool = 1, Spool(folder)
     try:
         os.setsid()
         os.closerange(3, 1024)  # locks and pipes of whoever called
         os.chdir("/")
-        spool = Spool(folder)
         with spool.locked("turn", 0.0) as is_ours:
             if not is_ours:
                 os._exit(0)
@@ -107,10 +106,12 @@ def push_later(context: Context, folder: str) -> int:
                 for _ in work.run(lambda: _open(context, url)):
                     pass
         code = 0
+    except Exception as error:  # noqa: BLE001 nobody else would ever hear of it
+        kind = "" if isinstance(error, AivcsError) else f"{type(error).__name__}: "
+        text, since = hide_passwords(f"{kind}{error}"), spool.state.get("failed_at", time())
+        spool.change_state(failed_at=since, error=text[:500])
     finally:
-        # Nothing of the caller's may run after the fork, and nobody is there to be told.
-        os._exit(code)
-    return code
+        os._exit(code)  # nothing of the caller's may run after the fork
 
 
 def push_quietly(context: Context, spool: Spool, url: str) -> None:
@@ -155,8 +156,6 @@ def _chosen(context: Context) -> Iterable[Spool]:
     named = context.named_store()
     if not named:
         return _all(context)
-    from aivcs.cli.session.spooling import find_spool
-
     url = context.network_store()
     found = find_spool(context, url) if url else None
     if found is None and url:
