@@ -29,14 +29,13 @@ class DayStore(Repository):
         day: The day, YYYY-MM-DD.
     """
 
-    __slots__ = ("_ledger", "day", "spool")
+    __slots__ = ("day", "spool")
 
     def __init__(self, *arguments: "Any") -> None:
         """As `Repository`."""
         super().__init__(*arguments)
         self.spool: Spool | None = None
         self.day = ""
-        self._ledger: RunLedger | None = None
 
     @property
     def identity(self) -> str:
@@ -46,12 +45,10 @@ class DayStore(Repository):
     @property
     def runs(self) -> "RunLedger":
         """The runs."""
-        if self.spool is None:
-            return super().runs
-        if self._ledger is None:
+        if self._runs is None and self.spool is not None:
             logs: Any = _MarkingLogs(self.store.logs, self.spool, self.day)
-            self._ledger = self.runs_listed_by(self.store.list_runs, logs)
-        return self._ledger
+            self._runs = self.runs_listed_by(self.store.list_runs, logs)
+        return super().runs
 
     @property
     def annotations(self) -> "AnnotationStore":

@@ -215,10 +215,7 @@ class SpoolPush:
         copy = Copy(repo, store, own=repo, remembers=False, scans=self._scans)
         anew = self._recorded_anew(store, repo, copy.runs.erased)
         outcomes = list(chain(copy.copy_runs(), anew, copy.copy_annotations()))
-        for outcome in outcomes:
-            if isinstance(outcome.error, ErasedError):
-                self._note_error(repo, outcome.run_id, outcome.error)
-            yield outcome
+        yield from outcomes
         if any(outcome.error is not None or not outcome.is_over for outcome in outcomes):
             return
         folder = f"{spool.folder}/{day}"
@@ -244,21 +241,21 @@ class SpoolPush:
     def _recorded_anew(
         self, store: Repository, repo: DayStore, erased: Iterable[str]
     ) -> Iterator[Copied]:
-        """Yields those of some runs, erased in the store, that are not what was erased."""
+        """Notes and yields those of some runs, erased in the store, that are not what it had."""
         for run_id in sorted(erased):
-            head = self._spool.head_of(repo, run_id)
-            note = self._spool.note_of(repo.day, run_id)
+            head, note = self._spool.head_of(repo, run_id), self._spool.note_of(repo.day, run_id)
             records = store.erasures.load().logs[f"run/{run_id}"]
             was_there = [Head(log.lines, log.head) for log, _ in records]
             was_there.append(Head(note.get("lines", 0), note.get("hash", "")))
             if head.lines and head not in was_there:
-                text = (
+                error = ErasedError(
                     f"run {run_id} was {said(records[0][1].value)}. Since then this machine has "
                     "recorded another under its id, which is not used again. To read it: aivcs "
                     f"--store {quote(repo.path)} run events {run_id}; to let it go: "
                     f"{self._removal(repo, run_id)}"
                 )
-                yield Copied(run_id, FAILED, head, error=ErasedError(text))
+                self._note_error(repo, run_id, error)
+                yield Copied(run_id, FAILED, head, error=error)
 
     def _content(self, repo: DayStore) -> tuple[object, ...]:
         """All of a day that a push copies, as far as it can change."""
