@@ -43,6 +43,11 @@ _START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=[0-9]m))"
 """Where a word begins, also after an escaped line break and after the code of a colour."""
 
 
+# Between the lines of a key, and what tools print before each: a number, or a mark.
+_BREAK = r"(?:\s|\\+[nrt]){1,40}+"
+_MARK = r"(?:\d{1,6}(?:\\+t|\\+u2192|[^\w\n\"\\+/=])|[>|+-])"
+
+
 def _rule(name: str, pattern: str, *anchors: str) -> Rule:
     return Rule(name, re.compile(pattern), anchors)
 
@@ -51,7 +56,10 @@ RULES = (
     _rule(
         "private-key",
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?!-----END )[\s\S]){0,65536}(?:-----END [A-Z0-9 ]{0,40}-----)?",
+        r"(?:(?:(?!-----(?:BEGIN|END) )[\s\S]){0,65536}+-----END [A-Z0-9 ]{0,40}-----"
+        # Without its end, only lines that a key can have.
+        rf"|(?:{_BREAK}(?:{_MARK}{_BREAK})?{_MARK}?\s?(?:[A-Za-z0-9+/=]{{16,}}+"
+        r"|(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash): [^\n\"\\]{0,200})){0,2000})",
         "PRIVATE KEY",
     ),
     _rule(

@@ -66,6 +66,39 @@ def test_what_stands_around_a_secret_stays(text, masked):
     assert Masker().mask_text(text) == masked
 
 
+HEADER = "-----BEGIN RSA PRIVATE KEY-----"
+BODY = "\n".join(f"MIIE{number:060}" for number in range(9))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "", " is how a key begins.", "\nFound 3 files with keys in them.", '","then":"more"}',
+        "\\nNo key follows here.", "\n" + "a word " * 9_000, "\n\n* a list\n* of things",
+    ],
+)  # fmt: skip
+def test_only_the_header_of_a_key_is_masked_where_no_key_follows(after):
+    assert Masker().mask_text(f"a {HEADER}{after}") == f"a ***private-key***{after}"
+
+
+@pytest.mark.parametrize(
+    "line_of", ["{1}", "{0:>6}\u2192{1}", "{0}\t{1}", "+{1}", "  {1}", "> {1}"]
+)
+@pytest.mark.parametrize("end", ["-----END RSA PRIVATE KEY-----", ""])
+@pytest.mark.parametrize("head", ["", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A1B\n\n"])
+@pytest.mark.parametrize("is_escaped", [False, True])
+def test_a_key_is_masked_without_its_end_and_with_the_marks_of_tools(
+    line_of, end, head, is_escaped
+):
+    text = f"{HEADER}\n{head}{BODY}" + (f"\n{end}" if end else "")
+    text = "\n".join(line_of.format(*one) for one in enumerate(text.split("\n"), 1))
+    text += "\nThis is the key."
+    masked = Masker().mask_text(json.dumps(text) if is_escaped else text)
+    assert masked.count("***private-key***") == 1
+    assert "MIIE" not in masked
+    assert "This is the key." in masked
+
+
 def test_a_token_after_bearer_is_masked_once_by_its_own_form():
     masker = Masker()
     token = SECRETS["github-token"]

@@ -611,6 +611,15 @@ class TestTheOriginal:
             for secret in (TOKEN, "quoted", "xoxb-0123456789"):
                 assert secret.encode() not in (content or b""), path
 
+    def test_has_what_stands_after_the_header_of_a_key(self, aivcs):
+        header, rest = "-----BEGIN RSA PRIVATE KEY-----", "2 files have it."
+        data = samples.CLAUDE.replace(b"README.md", f"{header}\\n{rest}".encode())
+        aivcs.ok("run", "import", "--seal", write(aivcs, data))
+        (source,) = self.sources(aivcs, samples.CLAUDE_ID)
+        kept = aivcs.ok("blob", "get", source["blob"]["$blob"]).out
+        assert kept == data.replace(header.encode(), b"***private-key***")
+        assert rest.encode() in aivcs.run_log(samples.CLAUDE_ID).read_bytes()
+
     def test_of_standard_input_is_not_kept(self, aivcs):
         path = write(aivcs, samples.CLAUDE)
         with open(path, "rb") as stdin:
