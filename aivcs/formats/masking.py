@@ -23,6 +23,9 @@ MIN_LENGTH = 8
 _LONG = 512
 """Characters from which on it is quicker to look for each anchor by itself."""
 _MAX_NAMES = 10_000
+CREDENTIALS = ("uthorization", "UTHORIZATION")
+"""Ends of the names of members and headers whose value is a scheme and a secret."""
+_HEADER = "Authorization: "
 
 
 class Rule(NamedTuple):
@@ -91,9 +94,9 @@ RULES = (
     ),
     _rule(
         "authorization",
-        r"[Aa]uthorization\\?[\"']?\s{0,4}[:=]\s{0,4}\\?[\"']?(?:[Bb]earer|[Bb]asic|[Tt]oken)"
-        r" {1,4}(?P<secret>[A-Za-z0-9+/=._~-]{8,8192})",
-        "uthorization",
+        r"(?:[Aa]uthorization|AUTHORIZATION)\\{0,8}[\"']?\s{0,4}[:=]\s{0,4}\[?\s{0,4}\\{0,8}[\"']?"
+        r"(?i:bearer|basic|token|apikey|negotiate) {1,4}(?P<secret>[A-Za-z0-9+/=._~-]{8,8192})",
+        *CREDENTIALS,
     ),
     _rule(
         "url-password",
@@ -277,11 +280,20 @@ class Masker:
         changed = False
         for name, member in value.items():
             new_name, new = self._mask_name(name), self.mask(member)
+            if name.endswith(CREDENTIALS):
+                new = self.mask_credentials(new)
             while new_name in masked:  # two secrets that are masked alike
                 new_name += "*"
-            changed = changed or new_name != name or new is not member
+            changed = changed or new_name != name or (new is not member and new != member)
             masked[new_name] = new
         return masked if changed else value
+
+    def mask_credentials(self, value: Any) -> Any:
+        """Returns the value of a header `Authorization`, or a list of them, without secrets."""
+        if isinstance(value, str):
+            return self.mask_text(_HEADER + value).removeprefix(_HEADER)
+        is_list = isinstance(value, (list, tuple))
+        return list(map(self.mask_credentials, value)) if is_list else value
 
     def _mask_name(self, name: str) -> str:
         """Masks the name of a member; most are there many times."""

@@ -66,6 +66,31 @@ def test_what_stands_around_a_secret_stays(text, masked):
     assert Masker().mask_text(text) == masked
 
 
+@pytest.mark.parametrize("around", ["{}", "Proxy-{}", "X_{}"])
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("scheme", ["Bearer", "basic", "TOKEN"])
+def test_credentials_are_masked_in_a_header_and_in_a_member_of_its_name(around, name, scheme):
+    name, secret, rest = around.format(name), "abcdefgh12", f"{scheme} ***authorization***"
+    masker = Masker()
+    assert masker.mask_text(f"curl -H '{name}: {scheme} {secret}'") == f"curl -H '{name}: {rest}'"
+    value = {"headers": {name: f"{scheme} {secret}", "Accept": f"{scheme} {secret}"}}
+    assert not masker.is_clean(encode(value))
+    masked = {"headers": {name: rest, "Accept": f"{scheme} {secret}"}}
+    assert masker.mask(value) == masked
+    several = {name: [f"{scheme} {secret}", None, f"{scheme} {secret}x", [3]]}
+    assert masker.mask(several) == {name: [rest, None, rest, [3]]}
+    plain = {name: ["none at all", 3], f"{name}2": {}}
+    assert masker.mask(plain) is plain
+    assert masker.counts == {"authorization": 4}
+
+
+def test_a_token_in_a_member_for_credentials_is_masked_once_by_its_own_form():
+    masker = Masker()
+    masked = masker.mask({"Authorization": f"Bearer {SECRETS['github-token']}"})
+    assert masked == {"Authorization": "Bearer ***github-token***"}
+    assert masker.counts == {"github-token": 1}
+
+
 HEADER = "-----BEGIN RSA PRIVATE KEY-----"
 BODY = "\n".join(f"MIIE{number:060}" for number in range(9))
 

@@ -620,6 +620,19 @@ class TestTheOriginal:
         assert kept == data.replace(header.encode(), b"***private-key***")
         assert rest.encode() in aivcs.run_log(samples.CLAUDE_ID).read_bytes()
 
+    def test_has_credentials_of_headers_masked_as_the_events(self, aivcs):
+        headers = {
+            "Authorization": "Bearer abcdefgh12",
+            "PROXY-AUTHORIZATION": ["Basic abcdefgh12"],
+        }
+        result = f'"headers":{json.dumps(headers)},"x":"AUTHORIZATION: token abcdefgh12",'
+        data = samples.CLAUDE.replace(b'"input": {', f'"input": {{{result}'.encode())
+        assert data != samples.CLAUDE
+        aivcs.ok("run", "import", "--seal", write(aivcs, data))
+        for path, (_, content) in snapshot(aivcs.store).items():
+            assert b"abcdefgh12" not in (content or b""), path
+        assert b"Basic ***authorization***" in aivcs.run_log(samples.CLAUDE_ID).read_bytes()
+
     def test_of_standard_input_is_not_kept(self, aivcs):
         path = write(aivcs, samples.CLAUDE)
         with open(path, "rb") as stdin:

@@ -16,10 +16,11 @@ CONTROLS = (
 SECRETS = (
     "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345",
     "sk-ant-" + "0123456789abcdefghijABCDEFGHIJ0123456789",
+    "token-of-a-header",
 )
-EVIL = (
-    f"{MARKUP} {CONTROLS} {' '.join(SECRETS)} javascript:alert(3) & &lt; \u05e9\u05dc\u05d5\u05dd"
-)
+HEADERS = {"AUTHORIZATION": [f"bearer {SECRETS[2]}"], "authorization": f"Token {SECRETS[2]}"}
+FORMS = " ".join(SECRETS[:2])
+EVIL = f"{MARKUP} {CONTROLS} {FORMS} javascript:alert(3) & &lt; \u05e9\u05dc\u05d5\u05dd"
 
 
 def fill(folder):
@@ -55,6 +56,7 @@ def _run(repo, spec, failed):
         ("<img/src=x>", {EVIL: EVIL}),
         ("tool_called", {"tool_name": MARKUP, "tool_call_id": "1", "arguments": {"<b>": EVIL}}),
         ("tool_failed", {"tool_name": MARKUP, "tool_call_id": "1", "error": EVIL, "exit_code": 1}),
+        ("tool_called", {"tool_name": "http", "arguments": {"headers": HEADERS}}),
         ("tool_called", {"tool_name": "search", "arguments": {"<q>": EVIL, "failed": failed}}),
         ("message_added", {"role": "</li>", "content": f"{EVIL} {'x' * 500_000}"}),
         ("message_added", {"role": "assistant", "content": "\u05e9\u05dc\u05d5\u05dd " * 50}),
