@@ -42,8 +42,10 @@ class Rule(NamedTuple):
     anchors: tuple[str, ...] = ()
 
 
-_START = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=[0-9]m))"
-"""Where a word begins, also after an escaped line break and after the code of a colour."""
+def _first(text: str) -> str:
+    """A text where a word begins, also after an escaped line break and the code of a colour."""
+    # The text first: the search looks for it, and not for all that may stand before it.
+    return rf"{text}(?:(?<![A-Za-z0-9_-]{text})|(?<=\\[nrt]{text})|(?<=[0-9]m{text}))"
 
 
 # Between the lines of a key, and what tools print before each: a number, or a mark.
@@ -74,19 +76,19 @@ RULES = (
     _rule("anthropic-key", r"sk-ant-[A-Za-z0-9_-]{20,255}", "sk-ant-"),
     _rule(
         "openai-key",
-        _START + r"sk-(?=[A-Za-z0-9_-]{0,255}[0-9])(?=[A-Za-z0-9_-]{0,255}[A-Z])"
+        _first("sk-") + r"(?=[A-Za-z0-9_-]{0,255}[0-9])(?=[A-Za-z0-9_-]{0,255}[A-Z])"
         r"[A-Za-z0-9_-]{20,255}",
         "sk-",
     ),
     _rule(
-        "aws-key-id", _START + r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])", "AKIA", "ASIA",
+        "aws-key-id", _first("A[KS]IA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])", "AKIA", "ASIA",
     ),
-    _rule("slack-token", _START + r"xox[abeoprs]-[A-Za-z0-9-]{10,255}", "xox"),
+    _rule("slack-token", _first("xox[abeoprs]-") + r"[A-Za-z0-9-]{10,255}", "xox"),
     _rule("google-key", r"AIza[A-Za-z0-9_-]{35}", "AIza"),
-    _rule("stripe-key", _START + r"[sr]k_live_[A-Za-z0-9]{16,255}", "k_live_"),
+    _rule("stripe-key", _first("[sr]k_live_") + r"[A-Za-z0-9]{16,255}", "k_live_"),
     _rule("npm-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
     _rule("pypi-token", r"pypi-AgE[A-Za-z0-9_-]{50,1000}", "pypi-AgE"),
-    _rule("hugging-face-token", _START + r"hf_[A-Za-z0-9]{30,255}", "hf_"),
+    _rule("hugging-face-token", _first("hf_") + r"[A-Za-z0-9]{30,255}", "hf_"),
     _rule(
         "json-web-token",
         r"eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{8,8192}",
@@ -258,7 +260,7 @@ class Masker:
 
     def mask_text(self, text: str) -> str:
         """Returns a text without the secrets in it; also a text that is JSON."""
-        if self._are_anchored and not self._may_hold_secret(text):
+        if not self.may_hold_secret(text):
             return text
         for secret, name in self._known:
             if secret in text:
@@ -269,8 +271,10 @@ class Masker:
                 text = rule.pattern.sub(lambda found, rule=rule: self._masked(rule, found), text)  # type: ignore[misc]
         return text
 
-    def _may_hold_secret(self, text: str) -> bool:
+    def may_hold_secret(self, text: str) -> bool:
         """Tells quickly of most texts that no secret is in them."""
+        if not self._are_anchored:
+            return True
         if len(text) < _LONG:
             return self._any_anchor.search(text) is not None
         return any(anchor in text for anchor in self._anchors)

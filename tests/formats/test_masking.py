@@ -1,12 +1,14 @@
 """Secrets are masked wherever they are in a payload, and nothing else is."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given, strategies as st
 
 from aivcs.codec.json import encode
 from aivcs.errors import UsageError
+from aivcs.formats.masked_json import JsonMasker
 from aivcs.formats.masking import RULES, Masker, is_same_masked, make_rule
 from aivcs.formats.values import last_lines
 
@@ -291,3 +293,92 @@ def test_a_known_value_is_masked_before_the_last_lines_are_cut():
 def test_the_last_lines_without_a_secret_are_those_of_the_output():
     output = "\n".join(map(str, range(20)))
     assert Masker().mask({"error": last_lines(output)}) == {"error": "15\n16\n17\n18\n19"}
+
+
+def mask_lines(masker, text, cuts=()):
+    data, lines = text.encode(), JsonMasker(masker)
+    places = [0, *(cut for cut in sorted(cuts) if cut < len(data)), len(data)]
+    pieces = [lines.feed(data[begin:end]) for begin, end in pairwise(places)]
+    return (b"".join(pieces) + lines.end()).decode()
+
+
+def spell(text, how):
+    """A text as a literal of JSON, in one of the ways in which programs write it."""
+    if how == "escaped":
+        return '"' + "".join(f"\\u{ord(one):04X}" for one in text) + '"'
+    literal = json.dumps(text, ensure_ascii=how != "plain")
+    return literal.replace("/", r"\/").replace("&", r"\u0026") if how == "web" else literal
+
+
+SPELLED = {
+    "pässwörd-1234": "PASSWORD", "https://u:pässwürd9@h/": "REMOTE", "one&two/three": "ODD",
+    'pa"ss\\word12345': "QUOTED",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["plain", "ascii", "web"])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("secret", [*SPELLED, SECRETS["aws-key-id"]])
+def test_in_a_line_of_json_a_secret_is_masked_however_it_is_spelled(how, depth, secret):
+    name = SPELLED.get(secret, "aws-key-id")
+    inner, masked = f"密钥、{secret} \n", f"密钥、***{name}*** \n"
+    for _ in range(depth):
+        inner, masked = (f'{{"k" : {spell(one, how)}, "n":1e0}}' for one in (inner, masked))
+    others = r'{"a" : "p\u00e4ss \/", "b":[ 1.50,true , null], "'
+    line = f'{others}\u00e4":{spell(inner, how)}}}\r\n'
+    found = mask_lines(Masker(SPELLED), line)
+    assert json.loads(found) == json.loads(f'{others}\u00e4":{spell(masked, "plain")}}}')
+    assert found.startswith(others)
+    assert found.endswith("}\r\n")
+
+
+def test_a_letter_of_a_fixed_form_that_is_escaped_hides_nothing():
+    literal = spell(SECRETS["github-token"], "escaped")
+    assert mask_lines(Masker(), f"[{literal}]") == '["***github-token***"]'
+
+
+def test_a_header_of_a_key_masks_nothing_beyond_its_literal():
+    line = f'{{"a":"{HEADER}","b":"AAAAAAAAAAAAAAAAAAAAAAAAAAAA"}}\n'
+    assert mask_lines(Masker(), line) == line.replace(HEADER, "***private-key***")
+
+
+def test_credentials_are_masked_in_lines_of_one_document():
+    lines = ['{"Authorization": [', '"Bearer abcdefgh12",', '"Basic abcdefgh12"', '], "x": [',
+             '"Bearer abcdefgh12"', "]}"]  # fmt: skip
+    masked = [one.replace("abcdefgh12", "***authorization***") for one in lines[:4]] + lines[4:]
+    assert mask_lines(Masker(), "\n".join(lines)) == "\n".join(masked)
+
+
+@pytest.mark.parametrize(
+    "line", ['say "{}', '"bad \\x {}"', '{{"a":"{}}}', "{}", '5" {} "x" "', '"\t{}"', '"{}\\']
+)
+def test_a_line_that_is_not_json_is_masked_as_any_text(line):
+    masker = Masker({'a"b\\c\td\u00e4': "ODD"})
+    for secret, name in ((SECRETS["github-token"], "github-token"), ('a"b\\c\td\u00e4', "ODD")):
+        assert mask_lines(masker, line.format(secret)) == line.format(f"***{name}***")
+
+
+def test_a_rule_that_goes_on_to_the_end_of_the_line_ends_with_the_literal():
+    rules = [*RULES, make_rule("rest", "secret.{9}")]
+    line = '{"a":"a secret","b":"a secret it is so","c":1}'
+    assert mask_lines(Masker(rules=rules), line) == '{"a":"a secret","b":"a ***rest***","c":1}'
+
+
+@pytest.mark.parametrize("piece", ['\\"', '"', "\\\\", '"\\x",', '"a":', "[1,"])
+def test_a_line_made_of_beginnings_of_literals_ends(piece):
+    """In quadratic time it would not."""
+    line = '"' + piece * (1_000_000 // len(piece)) + SECRETS["github-token"]
+    assert "***github-token***" in mask_lines(Masker(), line)
+
+
+@given(payloads, st.booleans(), st.sampled_from([None, 1]), st.sets(st.integers(0, 99)))
+@example({"Authorization": ["Bearer abcdefgh12"]}, True, 1, {9})
+def test_lines_of_json_hold_no_secret_that_is_masked_in_its_value(payload, is_ascii, indent, cuts):
+    masker = Masker(KNOWN)
+    text = json.dumps(payload, ensure_ascii=is_ascii, indent=indent)
+    masked = mask_lines(masker, text, cuts)
+    value, told = json.loads(masked), masker.mask(payload)
+    for secret in (*SECRETS.values(), *KNOWN):
+        assert encode(value).count(encode(secret)[1:-1]) <= encode(told).count(encode(secret)[1:-1])
+    if told is payload:
+        assert masked == text

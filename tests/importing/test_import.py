@@ -611,6 +611,29 @@ class TestTheOriginal:
             for secret in (TOKEN, "quoted", "xoxb-0123456789"):
                 assert secret.encode() not in (content or b""), path
 
+    @pytest.mark.parametrize("how", ["ascii", "web"])
+    def test_holds_no_secret_however_it_is_spelled(self, aivcs, how):
+        known = {"A_SECRET": "pässwörd-1234", "B_SECRET": 'pa"ss\\word&12345'}
+        texts = [f"密钥、{TOKEN}", *known.values(), json.dumps(list(known.values()))]
+        text = json.dumps({"type": "user", "sessionId": "s-1", "uuid": "u", "message": {
+            "role": "user", "content": [{"type": "text", "text": one} for one in texts],
+        }})  # fmt: skip
+        text = text.replace("&", r"\u0026") if how == "web" else text
+        path = write(aivcs, f"{text}\n".encode(), "s-1.jsonl")
+        aivcs.ok("run", "import", "--seal", path, env=known)
+        (source,) = self.sources(aivcs, "s-1")
+        kept = aivcs.ok("blob", "get", source["blob"]["$blob"]).out
+        content = json.loads(kept)["message"]["content"]
+        masks = ["***A_SECRET***", "***B_SECRET***"]
+        assert [one["text"] for one in content] == [
+            "密钥、***github-token***",
+            *masks,
+            json.dumps(masks),
+        ]
+        (begin, end) = (text.split('"content"')[0].encode(), b"]}}\n")
+        assert kept.startswith(begin)
+        assert kept.endswith(end)
+
     def test_has_what_stands_after_the_header_of_a_key(self, aivcs):
         header, rest = "-----BEGIN RSA PRIVATE KEY-----", "2 files have it."
         data = samples.CLAUDE.replace(b"README.md", f"{header}\\n{rest}".encode())

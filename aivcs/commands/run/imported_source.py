@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from aivcs.commands.run.session import KIND
+from aivcs.formats.masked_json import JsonMasker
 from aivcs.store.annotations import compose
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aivcs.formats.masking import Masker
     from aivcs.repository import Repository
 
+_CHUNK = 1 << 18
 _MAX_LINE = 64 << 20
 """Bytes of a line, at most: it is masked as a whole, so that no secret is cut in two."""
 
@@ -72,41 +73,24 @@ def keep_source(
 
 
 class _Masked:
-    """The first bytes of a stream, line by line without its secrets: a readable for a blob."""
+    """The first bytes of a stream without its secrets: a readable for a blob."""
 
     def __init__(self, stream: BinaryIO, size: int, masker: Masker | None) -> None:
-        self._lines = io.BufferedReader(_Beginning(stream, size), 1 << 18)
-        self._masker = masker
+        self._stream = stream
+        self._left = size
+        self._masker = None if masker is None else JsonMasker(masker, _MAX_LINE)
         self._rest = b""
 
     def read(self, size: int = -1) -> bytes:
-        if self._masker is None:
-            return self._lines.read(size)
-        while len(self._rest) < size:
-            line = self._lines.readline(_MAX_LINE)
-            if not line:
-                break
-            if len(line) == _MAX_LINE:
-                raise _TooLongError
-            text = self._masker.mask_text(line.decode("utf-8", "surrogateescape"))
-            self._rest += text.encode("utf-8", "surrogateescape")
+        while self._left and len(self._rest) < size:
+            data = self._stream.read(min(_CHUNK, self._left)) or b""
+            self._left -= len(data) or self._left
+            if self._masker is not None:
+                data = self._masker.feed(data)
+                if self._masker.is_cut:
+                    raise _TooLongError
+                if not self._left:
+                    data += self._masker.end()
+            self._rest += data
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
-
-
-class _Beginning(io.RawIOBase):
-    """The first bytes of a stream, which stays open."""
-
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream = stream
-        self._left = size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        size = min(len(buffer), self._left)
-        data = (self._stream.read(size) or b"") if size else b""
-        buffer[: len(data)] = data
-        self._left -= len(data)
-        return len(data)
