@@ -656,6 +656,16 @@ class TestTheOriginal:
             assert b"abcdefgh12" not in (content or b""), path
         assert b"Basic ***authorization***" in aivcs.run_log(samples.CLAUDE_ID).read_bytes()
 
+    def test_whose_name_is_a_secret_is_named_by_the_mask(self, aivcs):
+        data = samples.CLAUDE.replace(samples.CLAUDE_ID.encode(), TOKEN.encode())
+        path = write(aivcs, data, f"{TOKEN}.jsonl")
+        done = aivcs.ok("run", "import", "--seal", "--json", path)
+        run = done.json["run_id"]
+        assert aivcs.record(run)["tags"]["import.source"] == "***github-token***.jsonl"
+        assert self.sources(aivcs, run)[0]["name"] == "***github-token***.jsonl"
+        for name, (_, content) in snapshot(aivcs.store).items():
+            assert TOKEN.encode() not in (content or b""), name
+
     def test_of_standard_input_is_not_kept(self, aivcs):
         path = write(aivcs, samples.CLAUDE)
         with open(path, "rb") as stdin:

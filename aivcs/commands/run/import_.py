@@ -136,7 +136,8 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         found = registry.detect(head)
     reader = found.reader(found.hint(source.path) if source.path else _no_hint())
     is_final = options.seal or not found.grows
-    importer = Importer(repo, reader, options, source.name, is_final=is_final)
+    name = source.name if options.masker is None else options.masker.mask_text(source.name)
+    importer = Importer(repo, reader, options, name, is_final=is_final)
     outcomes: list[Outcome] = []
     size = 0
     try:
@@ -155,8 +156,7 @@ def import_source(repo: Repository, source: Source, options: Options) -> Result:
         from aivcs.commands.run.imported_source import keep_source
 
         keep_source(
-            repo, source.stream, size, ended,
-            name=source.name, masker=options.masker, by=options.by,
+            repo, source.stream, size, ended, name=name, masker=options.masker, by=options.by
         )  # fmt: skip
     empty = sum(not outcome.events for outcome in outcomes)
     return Result(sessions, reader.pending, reader.held + importer.held, empty)
@@ -178,7 +178,7 @@ class Importer:
             repo: The repository.
             reader: The reader, for what it knows of a session.
             options: What was asked for.
-            source: The name of the source.
+            source: The name of the source, masked.
             is_final: Whether nothing more will be written to the source.
         """
         self._is_final = is_final

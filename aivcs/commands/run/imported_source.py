@@ -42,7 +42,7 @@ def keep_source(
         stream: The source.
         size: The bytes of it that were imported.
         ended: The sessions whose runs have ended.
-        name: The name of the source.
+        name: The name of the source, masked.
         masker: What masks secrets; None for nothing.
         by: Who imports it.
 
@@ -54,6 +54,7 @@ def keep_source(
     except (OSError, ValueError):
         return
     counts = dict(masker.counts) if masker is not None else {}
+    sessions = [one.session if masker is None else masker.mask_text(one.session) for one in ended]
     readable = _Masked(stream, size, masker)
     with repo.hold(later=True):
         try:
@@ -64,9 +65,9 @@ def keep_source(
             if masker is not None:
                 is_masked = masker.counts != counts
                 masker.counts = counts  # its secrets were counted with the events
-        for one in ended:
+        for one, session in zip(ended, sessions, strict=True):
             payload: dict[str, Any] = {
-                "format": one.format, "session": one.session, "name": name, "bytes": size,
+                "format": one.format, "session": session, "name": name, "bytes": size,
                 "blob": {"$blob": digest}, "masked": masker is not None and is_masked,
             }  # fmt: skip
             repo.annotations.add(compose(one.run_id, KIND, payload, by=by))
