@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from base64 import b64encode
 
 import pytest
 from conftest import snapshot
@@ -129,6 +130,25 @@ def test_secrets_are_masked_by_their_form_and_by_their_variable(execute, aivcs):
         assert b'secret\\" value' not in (content or b""), path
     execute(*printing(aivcs, data), options=("--events", "auto", "--no-redact"), code=0)
     assert TOKEN in str(execute.events)
+
+
+@pytest.mark.parametrize("capture", ["lines", "blobs"])
+def test_a_secret_of_a_fixed_form_is_in_no_part_of_the_record(execute, aivcs, capture):
+    half, rest = TOKEN[:9], TOKEN[9:]
+    script = (
+        f": {TOKEN}; cat stream.jsonl; printf 'x\\377{TOKEN}\\n{half}' >&2; sleep 0.3;"
+        f" printf '{rest}\\n\\303\\244{TOKEN}' >&2; printf '\\377{TOKEN}\\n'"
+    )
+    data = samples.CODEX_EXEC.replace(b"README.md", TOKEN.encode())
+    printing(aivcs, data)
+    done = execute("sh", "-c", script, options=("--events", "auto", "--capture", capture), code=0)
+    assert done.out == data + b"\xff" + TOKEN.encode() + b"\n"
+    mask = b"***github-token***"
+    assert execute.recorded("stderr") == b"x\xff%b\n%b\n\xc3\xa4%b" % (mask, mask, mask)
+    assert execute.events[0][1]["argv"][2].startswith(f": {mask.decode()}; cat")
+    log = aivcs.run_log(execute.run).read_bytes().replace(f"printf '{rest}".encode(), b"")
+    assert TOKEN.encode() not in log
+    assert b64encode(b"\xff" + TOKEN.encode()) not in log
 
 
 def test_large_payloads_become_blobs(execute, aivcs):

@@ -136,5 +136,8 @@ class EventLines:
 
     def _plain(self, payloads: list[dict[str, Any]], moment: Timestamp) -> list[bytes]:
         if self._masker is not None:
-            payloads = [self._masker.mask(payload) for payload in payloads]
+            for at, payload in enumerate(payloads):
+                masked = payloads[at] = self._masker.mask(payload)
+                if masked is not payload:
+                    masked.pop("base64", None)  # of the bytes before masking
         return [self._body_of(encode_trusted(one), "output", moment) for one in payloads]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.commands.run.event_lines import EventLines
+    from aivcs.formats.masked_json import JsonMasker
     from aivcs.formats.masking import Masker
     from aivcs.model.run import RunId
     from aivcs.repository import Repository
@@ -78,7 +79,7 @@ class Recording:
             secrets: Values to mask in arguments and output, with the name of each.
             events: The format of what is printed on standard output, `auto` for the one that is
                 recognised; None: it is output as any other.
-            masker: What masks secrets in events of that format.
+            masker: What masks further secrets in arguments, events and standard error.
         """
         self._events = events
         self._masker = masker
@@ -108,6 +109,9 @@ class Recording:
             argv = [redact(word, self._secrets) for word in argv]
         words = [_text(word) for word in argv]
         payload: dict[str, Any] = {"argv": words, "cwd": _text(folder)}
+        if self._masker is not None:
+            payload = self._masker.mask(payload)
+            words = payload["argv"]
         with self.repo.hold(later=True):
             text = encode_trusted(words).encode()
             if len(text) > self.repo.store.settings.max_event // 2:
@@ -258,14 +262,15 @@ class Recording:
             return
         stream = self._streams.get(name)
         if stream is None:
-            stream = self._streams[name] = _Stream(name, self._piece(), self._secrets)
+            masker = self._masker if name == "stderr" else None  # events are masked one by one
+            stream = self._streams[name] = _Stream(name, self._piece(), self._secrets, masker)
             if self._events is not None and name != "stderr":
                 stream.events = self._event_lines(self._events, stream)
             elif self._capture == BLOBS:
                 stream.blob = _Blob(name, self.repo, self.run_id)
         size = len(data)
-        if stream.redactor:
-            data = stream.redactor.feed(data)
+        for one in stream.filters:
+            data = one.feed(data)
         self._keep(name, stream, data, size, moment)
 
     def _keep(
@@ -319,8 +324,11 @@ class Recording:
     def _end(self) -> None:
         moment = Timestamp.now()
         for name, stream in self._streams.items():
-            if stream.redactor:
-                self._keep(name, stream, stream.redactor.end(), 0, moment)
+            rest = b""
+            for one in stream.filters:
+                rest = one.feed(rest) + one.end()
+            if rest:
+                self._keep(name, stream, rest, 0, moment)
             if stream.events is not None:
                 self._add_bodies(stream.events.end(moment))
             else:
@@ -336,9 +344,19 @@ class Recording:
 class _Stream:
     """The state of one stream."""
 
-    def __init__(self, name: str, limit: int, secrets: "dict[bytes, str] | None") -> None:
+    def __init__(
+        self, name: str, limit: int, secrets: "dict[bytes, str] | None", masker: "Masker | None"
+    ) -> None:
         self.lines = LineSplitter(name, limit)
-        self.redactor = _redactor(secrets) if secrets else None
+        self.filters: "list[Redactor | JsonMasker]" = []
+        if secrets:
+            from aivcs.trace.redaction import Redactor
+
+            self.filters.append(Redactor(secrets))
+        if masker is not None:
+            from aivcs.formats.masked_json import JsonMasker
+
+            self.filters.append(JsonMasker(masker))
         self.blob: _Blob | None = None
         self.events: EventLines | None = None
         self._lines = MAX_EVENT_LINES
@@ -356,12 +374,6 @@ class _Stream:
             self._lines -= 1
         self._bytes -= at
         return at
-
-
-def _redactor(secrets: "dict[bytes, str]") -> "Redactor":
-    from aivcs.trace.redaction import Redactor
-
-    return Redactor(secrets)
 
 
 class _Blob:
