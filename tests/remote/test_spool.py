@@ -24,7 +24,7 @@ from aivcs.commands.run.rm import erased_log, rm
 from aivcs.commands.spool.push import SpoolPush
 from aivcs.errors import BackendError
 from aivcs.model.digest import ContentDigest
-from aivcs.model.run import RunMetadata, RunSummary
+from aivcs.model.run import RunEvent, RunMetadata, RunSummary
 from aivcs.store import erasing as store_erasing
 from aivcs.store.annotations import compose
 from aivcs.sync.spool import Spools
@@ -914,7 +914,7 @@ class TestADayThatIsRemoved:
                 if change == "start":
                     started.append(day.runs.create_run(ContentDigest("0" * 64), RunMetadata("b")))
                 else:
-                    day.annotate(ended, text="late", by="ann")
+                    day.annotations.add(compose(ended, "note", None, text="late", by="ann"))
 
         monkeypatch.setattr(Copy, "copy_annotations", copy_annotations)
         self.push(spool, there)
@@ -978,7 +978,7 @@ class TestADayThatIsRemoved:
         assert spool.days() == []
         for late in (
             lambda: day.runs.create_run(ContentDigest("0" * 64), RunMetadata("bot")),
-            lambda: other.start_run("0" * 64, agent_name="bot", allow_missing_spec=True),
+            lambda: other.runs.append_event(ended, RunEvent("late", None)),
             lambda: other.annotations.add(compose(ended, "note", None, text="late", by="ann")),
             lambda: other.hold().__enter__(),
         ):
