@@ -20,16 +20,26 @@ class Key:
         default: What holds when nobody sets it.
         about: What it does, in a sentence.
         user_only: Whether only the user's file and the system's may set it.
+        names_store: Whether a value can be the URL of a store, which must not have a password.
     """
 
-    __slots__ = ("about", "default", "kind", "user_only")
+    __slots__ = ("about", "default", "kind", "names_store", "user_only")
 
-    def __init__(self, kind: type, default: object, about: str, *, user_only: bool = False) -> None:
+    def __init__(
+        self,
+        kind: type,
+        default: object,
+        about: str,
+        *,
+        user_only: bool = False,
+        names_store: bool = False,
+    ) -> None:
         """Takes the attributes as they are."""
         self.kind = kind
         self.default = default
         self.about = about
         self.user_only = user_only
+        self.names_store = names_store
 
 
 KEYS: dict[str, Key] = {
@@ -38,7 +48,9 @@ KEYS: dict[str, Key] = {
     "core.spool": Key(
         bool, False, "whether runs for a store on a server go to a spool on this machine first"
     ),
-    "blobs": Key(str, "", "the URL of another store that has the blobs of this one"),
+    "blobs": Key(
+        str, "", "the URL of another store that has the blobs of this one", names_store=True
+    ),
     "limits.event_bytes": Key(int, 1 << 20, "bytes of one event's payload, at most"),
     "run.lost_after": Key(
         float,
@@ -94,7 +106,7 @@ KEYS: dict[str, Key] = {
     "retention.statuses": Key(list, [], "gc --prune erases only runs with these statuses"),
     "retention.tags": Key(list, [], "gc --prune erases only runs with these tags, as in env=ci"),
     "pull.apply_erasures": Key(
-        list, [], "remotes whose erasures a pull applies here", user_only=True
+        list, [], "remotes whose erasures a pull applies here", user_only=True, names_store=True
     ),
     "signing.allowed_erasers": Key(
         str,
@@ -150,7 +162,7 @@ def parse_value(dotted: str, text: str) -> "Any":
     """Returns the value of a key from a text on the command line.
 
     Raises:
-        UsageError: There is no such key, or the text is not valid for it.
+        UsageError: There is no such key, or the text is not valid for it, or has a password.
     """
     rule = policy_key(dotted)
     if rule is not None:
@@ -162,6 +174,10 @@ def parse_value(dotted: str, text: str) -> "Any":
         raise UsageError(f"{dotted}: {shown(text)} is not valid UTF-8") from error
     if key.kind is list and not text:
         raise UsageError(f"{dotted}: the value is empty; is a variable unset?")
+    if key.names_store and (text or dotted != "blobs"):
+        from aivcs.config.remotes import check_url
+
+        check_url(text)
     if key.kind is str:
         value: object = text
     elif key.kind is list:
@@ -230,11 +246,12 @@ def find_key(dotted: str) -> "Key | None":
         return KEYS[dotted]
     head, *rest = key_path(dotted)
     if head == "remote" and len(rest) == 2 and rest[0] and rest[1] == "url":
-        return Key(str, "", "the path or URL of another store")
+        return Key(str, "", "the path or URL of another store", names_store=True)
     if head == "prices" and len(rest) == 2 and rest[0] and rest[1] in _PRICES:
         return Key(float, None, f"US dollars for a million {_PRICES[rest[1]]}")
     if head == "release" and len(rest) == 2 and rest[0] == "home" and rest[1]:
-        return Key(str, "", "the remote at which these releases are changed; or here")
+        about = "the remote at which these releases are changed; or here"
+        return Key(str, "", about, names_store=True)
     return None
 
 

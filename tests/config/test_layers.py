@@ -111,3 +111,40 @@ def test_the_systems_file_is_where_platformdirs_says(monkeypatch, folders):
     assert Context().system_config_path() == (
         f"{site_config_dir('aivcs', appauthor=False)}/config.toml"
     )
+
+
+PASSWORDS = [
+    "postgresql://keeper:hunter2@h/agents",
+    "postgresql://h/agents?user=k&password=hunter2",
+]
+
+
+@pytest.mark.parametrize("url", PASSWORDS)
+@pytest.mark.parametrize(
+    "key", ["remote.o.url", "blobs", "release.home.prod/*", "--user remote.o.url",
+            "--user pull.apply_erasures"]
+)  # fmt: skip
+def test_a_url_with_a_password_is_not_set(aivcs, unchanged, key, url):
+    with unchanged:
+        complaint = aivcs("config", "set", *key.split(), url, code=2).complaint
+    assert "hunter2" not in complaint
+    assert "has a password" in complaint
+    assert aivcs.ok("config", "list", "--show-origin").text.count("://") == 0
+
+
+@pytest.mark.parametrize("url", PASSWORDS)
+def test_the_password_of_a_url_in_a_file_is_not_printed(aivcs, system, url):
+    (aivcs.store / "config.toml").write_text(
+        f'blobs = "{url}"\n[remote.o]\nurl = "{url}"\n[release.home]\nx = "{url}"\n'
+    )
+    env = system(f'[trust]\n"{url}" = "{"0" * 32}"\n[pull]\napply_erasures = ["o", "{url}"]\n')
+    keys = ("blobs", "remote.o.url", "release.home.x", "pull.apply_erasures")
+    for words in (
+        *(("config", "get", key, *as_json) for key in keys for as_json in ((), ("--json",))),
+        *(("config", "list", *form) for form in ((), ("--show-origin",), ("--json",))),
+        ("trust", "--list"),
+        ("trust", "--list", "--json"),
+    ):
+        done = aivcs.ok(*words, env=env)
+        assert b"hunter2" not in done.out, words
+        assert url.replace("hunter2", "***") in done.text, words

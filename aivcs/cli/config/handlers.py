@@ -25,6 +25,7 @@ def get(context: Context, key: str, as_json: bool) -> int:
         value: object = require_key(key).default
         for _, values in reversed(layers):
             value = values.get(key, value)
+        value = _masked(key, value)
     else:
         value = next((found for _, *at, found in _rules(policies(layers)) if (*at,) == rule), None)
         if value is None:
@@ -38,6 +39,7 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     from shlex import quote
 
     from aivcs.cli.render.table import Column
+    from aivcs.codec.url import shown
     from aivcs.config.keys import KEYS, POLICY, REQUIRE_STORE
     from aivcs.config.layers import TRUST, policies
     from aivcs.config.prices import incomplete_prices
@@ -50,7 +52,7 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
             ((place, values[name]) for place, values in layers if name in values),
             ("default", key.default),
         )
-        rows.append((name, value, origin))
+        rows.append((name, _masked(name, value), origin))
     further = {name for _, values in layers for name in values} - {
         *KEYS,
         POLICY,
@@ -59,11 +61,11 @@ def list_(context: Context, show_origin: bool, as_json: bool) -> None:
     }
     for name in sorted(further):
         origin, value = next((place, values[name]) for place, values in layers if name in values)
-        rows.append((name, value, origin))
+        rows.append((name, _masked(name, value), origin))
     for table in (TRUST, REQUIRE_STORE):
         for place, values in layers:
             for name, store_id in values.get(table, {}).items():
-                rows.append((f"{table}.{name}", store_id, place))
+                rows.append((f"{table}.{shown(name)}", store_id, place))
     for origin, pattern, rule, value in _rules(policies(layers)):
         rows.append((f"policy.{pattern}.{rule}", value, origin))
     for model, (what, *_) in incomplete_prices(layers).items():
@@ -154,6 +156,16 @@ def _optional_repository(context: Context) -> Repository | None:
         return context.repository()
     except NoRepositoryError:
         return None
+
+
+def _masked(dotted: str, value: object) -> object:
+    """The value of a key, with the password masked of a URL that somebody wrote into a file."""
+    from aivcs.codec.url import shown
+    from aivcs.config.keys import require_key
+
+    if not require_key(dotted).names_store:
+        return value
+    return [*map(shown, value)] if isinstance(value, list) else shown(str(value))
 
 
 def _plain(value: object) -> str:

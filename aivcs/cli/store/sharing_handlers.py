@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aivcs.cli.render import output as render
+from aivcs.codec.url import shown
 from aivcs.errors import UsageError
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ def trust(
         if store is not None or remove or store_id is not None:
             raise UsageError("--list goes alone: aivcs trust --list")
         for entry in trust.list_trusted(context.environment):
+            entry = entry._replace(store=shown(entry.store))
             if as_json:
                 context.write(render.json_line(entry._asdict()))
             else:
