@@ -110,7 +110,13 @@ class IntegrityError(StorageError):
 
 
 class BackendError(StorageError):
-    """The backend failed (I/O, permission) and changed nothing."""
+    """The backend failed (I/O, permission) and changed nothing.
+
+    Attributes:
+        is_refusal: Whether this account may not do it, or nobody may change the store.
+    """
+
+    is_refusal = False
 
 
 class SerializationError(StorageError):

@@ -30,7 +30,7 @@ _aivcs_command() {
         options='--prune --grace --dry-run --json -h --help'
         ;;
     'aivcs head')
-        options='--sign --signing-key --json -h --help'
+        options='--manifest --sign --signing-key --json -h --help'
         ;;
     'aivcs push')
         options='--run --agent --spec --status --tag --since -n --limit --all --no-scan --timeout --or-bundle --dry-run --json -h --help'

@@ -353,6 +353,7 @@ complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l dry-run -d 'Print the blobs that
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -l json -d 'Print JSON: one object, or one object per line for a list'
 complete -c aivcs -n "__aivcs_at 'aivcs gc'" -s h -l help -d 'Print help'
 
+complete -c aivcs -n "__aivcs_at 'aivcs head'" -l manifest -d 'Print the manifest instead, and store nothing; the digest is its SHA-256'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -l sign -d 'Also print a signature of the digest, made with an SSH key'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -l signing-key -r -F -d 'The SSH key, or its public half if ssh-agent has it'
 complete -c aivcs -n "__aivcs_at 'aivcs head'" -l json -d 'Print JSON: one object, or one object per line for a list'

@@ -1,6 +1,7 @@
 """What each role may do in a store in PostgreSQL: through the contracts, and past them by psql."""
 
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from aivcs.commands.bundle.create import create
 from aivcs.commands.erasing import ErasureRequest, complete
 from aivcs.commands.run.redact import redact
 from aivcs.commands.run.rm import rm
+from aivcs.commands.store.head import take, verify
 from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
 from aivcs.log.redaction import redacted_line
@@ -86,6 +88,15 @@ def test_a_reader_reads_and_changes_nothing(login, owner, spec):
     ):
         with pytest.raises(BackendError, match=NOT_ALLOWED):
             refused()
+
+
+def test_a_reader_takes_a_head_that_only_who_may_write_keeps(login, owner, spec):
+    owner.promote("bot", spec, by="ann")
+    taken = take(login("reader").repo)
+    assert re.search(NOT_ALLOWED, str(taken.refusal))
+    kept = take(login("recorder").repo)
+    assert (kept.digest, kept.refusal) == (taken.digest, None)
+    assert not list(verify(owner, [taken.digest]))
 
 
 def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):

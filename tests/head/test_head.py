@@ -1,9 +1,13 @@
 """`aivcs head`, and `aivcs verify --head`: a log cut short or written anew is found out."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -54,6 +58,52 @@ class TestVerifyUnasked:
     def test_says_a_manifest_that_is_missing_once(self, aivcs, run):
         aivcs.object(aivcs.ok("head").text).unlink()
         assert len(aivcs("verify", "--json", code=14).lines) == 1
+
+
+class TestAStoreThatOneMayOnlyRead:
+    @pytest.fixture
+    def reader(self, aivcs, run):
+        """Calls the command without the right to write to the store, which root has nowhere."""
+        without = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+        if os.geteuid() == 0 and shutil.which("setpriv") is None:
+            pytest.skip("root may write everywhere, and there is no setpriv")
+
+        def call(*words):
+            return subprocess.run(
+                [*(without if os.geteuid() == 0 else ()), sys.executable, "-m", "aivcs", *words],
+                cwd=aivcs.folder, env=aivcs.environment(), capture_output=True, check=False,
+            )  # fmt: skip
+
+        def allow(*, writing):
+            for path in [aivcs.store, *aivcs.store.rglob("*")]:
+                mode = path.stat().st_mode
+                path.chmod(mode | 0o200 if writing else mode & ~0o222)
+
+        allow(writing=False)
+        yield call
+        allow(writing=True)
+
+    def test_has_a_head_that_is_not_kept_in_it(self, aivcs, reader, unchanged):
+        with unchanged:
+            done = reader("head")
+            manifest = reader("head", "--manifest")
+            assert reader("head", "--manifest", "--json").returncode == 2
+        assert (done.returncode, manifest.returncode, manifest.stderr) == (0, 0, b"")
+        (warning,) = done.stderr.decode().splitlines()
+        assert "the store does not keep the manifest (cannot " in warning
+        digest = done.stdout.decode().strip()
+        assert digest == sha256(manifest.stdout).hexdigest()
+        assert digest == aivcs.ok("head").text
+        aivcs.ok("blob", "unpin", digest)
+        aivcs.object(digest).unlink()
+        aivcs("verify", "--head", digest, code=14)
+        assert aivcs.put(manifest.stdout) == digest
+        aivcs.ok("verify", "--head", digest)
+
+    def test_has_one_without_a_warning_if_its_owner_took_the_same(self, aivcs, run, request):
+        digest = aivcs.ok("head").text
+        done = request.getfixturevalue("reader")("head")
+        assert (done.stdout.decode(), done.stderr) == (f"{digest}\n", b"")
 
 
 class TestALogInTheWrongPlace:

@@ -5,6 +5,7 @@ somebody else put it there.
 """
 
 import os
+from errno import EACCES, EPERM, EROFS
 from stat import S_ISREG
 
 from aivcs import errors
@@ -37,9 +38,10 @@ class os_errors:  # noqa: N801 reads as a statement: with os_errors("read", path
         traceback: "TracebackType | None",
     ) -> None:
         if isinstance(error, OSError):
-            raise BackendError(
-                f"cannot {self._verb} {self._path}: {error.strerror or error}"
-            ) from error
+            said = f"cannot {self._verb} {self._path}: {error.strerror or error}"
+            raised = BackendError(said)
+            raised.is_refusal = error.errno in {EACCES, EPERM, EROFS}
+            raise raised from error
 
 
 def open_file(path: str, flags: int) -> "int | None":

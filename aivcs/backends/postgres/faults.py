@@ -100,16 +100,18 @@ def translated(error: psycopg.Error, url: str, seconds: float) -> StorageError:
     said = line_of(error)
     if state == "55P03":
         return errors.LockTimeoutError(f"a lock of {url}", seconds)
-    if state == "42501":
+    if state in {"42501", "25006"}:
         role = next((role for part, role in _ROLE if part in said), "ROLE")
-        return BackendError(
+        refusal = BackendError(
             f"{url}: {said}; nothing was done. The store's owner gives rights with the SQL of: "
             f"aivcs store grants --role {role}"
+            if state == "42501"
+            else f"{url}: {said}: it is a standby; name the primary in the URL"
         )
+        refusal.is_refusal = True
+        return refusal
     if state in _MISSING:
         return BackendError(f"{url}: {said}; aivcs store check tells what is missing")
-    if state == "25006":
-        return BackendError(f"{url}: {said}: it is a standby; name the primary in the URL")
     if state.startswith("53"):
         return BackendError(f"{url}: the server has run out of something: {said}; nothing was done")
     return BackendError(f"{url}: {said}; nothing was done")

@@ -144,10 +144,12 @@ def error_of(failure: Failure, bucket: str, what: str, seconds: float = 0) -> St
             "server's; set it right, for example: timedatectl set-ntp true"
         )
     if failure.status in {401, 403} and failure.code in {"", "AccessDenied", "AllAccessDisabled"}:
-        return BackendError(
+        refusal = BackendError(
             f"cannot {what} in {bucket}: the credentials do not allow it; "
             "aivcs store grants --role ROLE prints the permissions that a role needs"
         )
+        refusal.is_refusal = True
+        return refusal
     if failure.is_transient:
         tried = f", tried for {seconds:.0f} s" if seconds >= 1 else ""
         reason = failure.reason or "no answer"

@@ -778,16 +778,22 @@ SEE ALSO
 aivcs head - print one digest that proves the present state of all logs
 
 SYNOPSIS
-    aivcs head [--sign] [--signing-key FILE] [--json]
+    aivcs head [--manifest] [--sign] [--signing-key FILE] [--json]
 
 DESCRIPTION
     Print one digest that proves the present state of all logs.
 
     The digest names a manifest with the last hash of every log, stored and
     pinned as a blob. Keep the digest elsewhere: aivcs verify --head then finds
-    any log that was truncated or rewritten later.
+    any log that was truncated or rewritten later. Of a store that one may only
+    read, the digest is printed all the same, with a warning that the manifest
+    is not stored.
 
 OPTIONS
+    --manifest
+        Print the manifest instead, and store nothing; the digest is its
+        SHA-256.
+
     --sign
         Also print a signature of the digest, made with an SSH key.
 

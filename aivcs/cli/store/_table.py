@@ -61,12 +61,13 @@ ROWS: "dict[str, object]" = {
     'head': (
         'store.handlers:head',
         {
+            '--manifest': ('as_manifest', 'flag'),
             '--sign': ('sign', 'flag'),
             '--signing-key': ('signing_key', 'text'),
             '--json': ('as_json', 'flag'),
         },
         [],
-        {'sign': False, 'signing_key': None, 'as_json': False},
+        {'as_manifest': False, 'sign': False, 'signing_key': None, 'as_json': False},
         True,
     ),
     'store grants': (

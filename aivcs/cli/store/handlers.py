@@ -274,17 +274,31 @@ def _erasers(context: Context) -> Verifier | None:
     return erasers(context.layers, context.environment)
 
 
-def head(context: Context, sign: bool, signing_key: str | None, as_json: bool) -> None:
-    """Prints the digest of a new heads manifest, and its signature if asked."""
-    from aivcs.commands.store.head import take
+def head(
+    context: Context, sign: bool, signing_key: str | None, as_manifest: bool, as_json: bool
+) -> None:
+    """Prints the digest of a new heads manifest, and its signature if asked; or the manifest."""
+    from aivcs.commands.store.head import manifest, take
 
     repo = context.repository()
+    if as_manifest:
+        if sign or signing_key is not None or as_json:
+            raise UsageError("--manifest goes alone: aivcs head --manifest >FILE")
+        for piece in manifest(repo):
+            context.write(piece)
+        return
     signer = None
     if sign or signing_key is not None:
         from aivcs.config.signers import signer as find_signer
 
         signer = find_signer(context.layers, context.environment, signing_key)
     taken = take(repo)
+    if taken.refusal is not None:
+        context.warn(
+            f"aivcs: warning: the store does not keep the manifest ({taken.refusal}); before "
+            "verify --head of this digest, somebody who may write puts it there: aivcs head "
+            "--manifest >FILE now, aivcs blob put FILE then"
+        )
     fields = {"digest": taken.digest, "logs": taken.logs}
     if signer is not None:
         from aivcs.signing.ssh import HEAD

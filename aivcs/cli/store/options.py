@@ -138,9 +138,14 @@ COMMANDS = (
 
         The digest names a manifest with the last hash of every log, stored and pinned as a
         blob. Keep the digest elsewhere: aivcs verify --head then finds any log that was
-        truncated or rewritten later.
+        truncated or rewritten later. Of a store that one may only read, the digest is
+        printed all the same, with a warning that the manifest is not stored.
         """,
         {
+            "as_manifest": Flag(
+                "--manifest",
+                help="Print the manifest instead, and store nothing; the digest is its SHA-256.",
+            ),
             "sign": Flag(
                 "--sign", help="Also print a signature of the digest, made with an SSH key."
             ),

@@ -63,25 +63,30 @@ _FIX_UNSIGNED = (
 
 
 class Taken:
-    """A stored heads manifest.
+    """A heads manifest.
 
     Attributes:
         digest: The digest of its blob.
         logs: The number of logs in it.
+        refusal: Why the store does not keep it; None if it does, or was not asked to.
     """
 
-    __slots__ = ("digest", "logs")
+    __slots__ = ("digest", "logs", "refusal")
 
-    def __init__(self, digest: ContentDigest, logs: int) -> None:
+    def __init__(
+        self, digest: ContentDigest, logs: int, refusal: BackendError | None = None
+    ) -> None:
         """Takes the fields."""
         self.digest = digest
         self.logs = logs
+        self.refusal = refusal
 
 
 def take(repo: Repository) -> Taken:
     """Stores and pins a manifest of the heads of all logs. The lines it names are durable.
 
-    Each log is read while writers may append to it, up to the end of one of their writes.
+    Each log is read while writers may append to it, up to the end of one of their writes. A store
+    that one may only read does not keep the manifest, and the answer says so.
 
     Raises:
         IntegrityError: A log is damaged, or has the file name of another log.
@@ -91,24 +96,41 @@ def take(repo: Repository) -> Taken:
     heads = _Heads(repo, settled=True)
     # The logs are read while the manifest is stored: it may be larger than memory should be.
     manifest = BufferedReader(_Pieces(pieces(heads, _records(repo))), _CHUNK_BYTES)
-    with repo.hold(later=True):
-        digest = repo.blobs.put_stream(manifest)
-        repo.pin(digest)
+    try:
+        with repo.hold(later=True):
+            digest = repo.blobs.put_stream(manifest)
+            repo.pin(digest)
+    except BackendError as error:
+        if not error.is_refusal:
+            raise
+        taken = compute(repo, settled=True)
+        if not any(repo.pins(taken.digest)):
+            taken.refusal = error
+        return taken
     return Taken(digest, heads.count)
 
 
-def compute(repo: Repository) -> Taken:
+def compute(repo: Repository, *, settled: bool = False) -> Taken:
     """Returns what `take` would store, and stores nothing.
+
+    Args:
+        repo: The repository.
+        settled: Whether the lines that it names are made durable.
 
     Raises:
         IntegrityError: A log is damaged, or has the file name of another log.
         BackendError: A log cannot be read.
     """
-    heads = _Heads(repo, settled=False)
+    heads = _Heads(repo, settled=settled)
     digest = hasher(0)
     for piece in pieces(heads, _records(repo)):
         digest.update(piece)
     return Taken(ContentDigest(digest.hexdigest()), heads.count)
+
+
+def manifest(repo: Repository) -> Iterator[bytes]:
+    """Yields the manifest that `take` would store, in pieces; raises as `compute`."""
+    return pieces(_Heads(repo, settled=True), _records(repo))
 
 
 def _records(repo: Repository) -> Iterator[str]:
