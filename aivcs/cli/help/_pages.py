@@ -4801,9 +4801,11 @@ SYNOPSIS
 DESCRIPTION
     Wait until a release is live, and print its digest.
 
-    Without TARGET, until anything is live. It exits with 1 as soon as TARGET
-    was live and was replaced, or is a blocked spec; and with 11 after
-    --timeout.
+    Without TARGET, until anything is live. It exits with 1 once waiting is in
+    vain: @SEQ was replaced, a label or digest was live and replaced during the
+    wait, or its spec is blocked; and with 11 after --timeout. A label or
+    digest that was replaced before the call is waited for, since it may be
+    live again.
 
     NAME
         The agent's name.
