@@ -30,7 +30,7 @@ except ImportError:  # an interpreter that was built without it
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import Any, Self
 
     from aivcs.backends.fs.folder import Folder
     from aivcs.log.run_filter import RunFilter
@@ -91,17 +91,71 @@ class BrokenError(Exception):
     """The index cannot be used."""
 
 
-class Index:
-    """An index as it was written, even if another takes its place, until it is closed.
+class SqliteIndex:
+    """An open index file, with the folders and logs that it was made from.
 
     Every method raises `BrokenError` where the file turns out to be no index.
 
     Attributes:
         place: Which file it is, as `place_of` says.
+    """
+
+    __slots__ = ("_database", "_folder", "place")
+    _database: "Any"
+    place: "tuple[int, int] | None"
+
+    def __init__(self, folder: "Folder") -> None:
+        """Takes the store's folder; a subclass opens the file."""
+        self._folder = folder
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._database.close()
+
+    def folders(self) -> "dict[str, tuple[int, int]]":
+        """Returns inode and time of change (nanoseconds) that each folder of runs was read at."""
+        rows = self._all("SELECT name, inode, changed FROM folders")
+        return {name: (inode, changed) for name, inode, changed in rows}
+
+    def known(self, shard: str) -> "dict[str, Stamp]":
+        """Returns the stamps that the logs of one folder were read at, by id."""
+        rows = self._all(
+            "SELECT run_id, inode, size, changed, modified FROM runs "
+            "WHERE run_id >= ? AND run_id < ?",
+            shard_range(shard),
+        )
+        return {row[0]: row[1:] for row in rows}
+
+    def copy_to(self, database: "Any") -> None:
+        """Copies all of it to an empty database.
+
+        Raises:
+            sqlite.Error: It cannot be read or written.
+        """
+        self._database.backup(database)
+
+    def _all(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
+        try:
+            rows: list[Any] = self._database.execute(query, values).fetchall()
+        except (sqlite.Error, UnicodeError) as error:
+            raise BrokenError from error
+        return rows
+
+
+class Index(SqliteIndex):
+    """An index as it was written, even if another takes its place, until it is closed.
+
+    Attributes:
         size: Its bytes.
     """
 
-    __slots__ = ("_database", "_folder", "place", "size")
+    __slots__ = ("size",)
 
     def __init__(self, folder: "Folder") -> None:
         """Opens the index of a store.
@@ -109,7 +163,7 @@ class Index:
         Raises:
             BrokenError: The index is missing or unusable.
         """
-        self._folder = folder
+        super().__init__(folder)
         for _ in range(_TRIES):
             self.place = place_of(folder)
             self.size = check_file(folder)
@@ -126,36 +180,12 @@ class Index:
             self.close()
         raise BrokenError
 
-    def __enter__(self) -> "Index":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Lets go of the file."""
-        self._database.close()
-
-    def folders(self) -> "dict[str, tuple[int, int]]":
-        """Returns inode and time of change (nanoseconds) that each folder of runs was read at."""
-        rows = self._all("SELECT name, inode, changed FROM folders")
-        return {name: (inode, changed) for name, inode, changed in rows}
-
     def unfinished(self) -> "dict[str, Row]":
         """Returns the rows of runs that were not over, or not readable, by id."""
         rows = self._all(
             f"{_SELECT} WHERE status = 'RUNNING' UNION ALL {_SELECT} WHERE status IS NULL"
         )
         return {row[0]: row for row in rows}
-
-    def known(self, shard: str) -> "dict[str, Stamp]":
-        """Returns the stamps that the logs of one folder were read at, by id."""
-        rows = self._all(
-            "SELECT run_id, inode, size, changed, modified FROM runs "
-            "WHERE run_id >= ? AND run_id < ?",
-            shard_range(shard),
-        )
-        return {row[0]: row[1:] for row in rows}
 
     def total(self) -> int:
         """Returns how many rows there are."""
@@ -272,20 +302,11 @@ class Index:
 
     def _all(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
         try:
-            rows: list[Any] = self._database.execute(query, values).fetchall()
-        except sqlite.Error as error:
+            return super()._all(query, values)
+        except BrokenError:
             if place_of(self._folder) == self.place:
                 self._folder.discard(self._folder.path(NAME))  # a listing that finds none makes one
-            raise BrokenError from error
-        return rows
-
-    def copy_to(self, database: "Any") -> None:
-        """Copies all of it to an empty database.
-
-        Raises:
-            sqlite.Error: It cannot be read or written.
-        """
-        self._database.backup(database)
+            raise
 
 
 def _conditions(run_filter: "RunFilter") -> "tuple[list[str], list[str]]":

@@ -16,10 +16,10 @@ from aivcs.backends.fs import files
 from aivcs.backends.fs.index.cache import (
     UNTOUCHED,
     BrokenError,
+    SqliteIndex,
     check_file,
     connect,
     place_of,
-    shard_range,
 )
 from aivcs.backends.fs.index.refresh import folders_of_runs, logs_in
 from aivcs.errors import BackendError
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from aivcs.backends.fs.folder import Folder
-    from aivcs.backends.fs.index.cache import Stamp
 
 NAME = "texts.sqlite"
 VERSION = 100 + words.VERSION
@@ -48,16 +47,10 @@ _MANY_WORDS = 500
 _BLOCK = 1 << 20
 
 
-class TextIndex:
-    """An index of texts as it was written, until it is closed.
+class TextIndex(SqliteIndex):
+    """An index of texts as it was written, until it is closed."""
 
-    Every method raises `BrokenError` where the file turns out to be no index.
-
-    Attributes:
-        place: Which file it is, as `place_of` says.
-    """
-
-    __slots__ = ("_database", "_fd", "_folder", "place")
+    __slots__ = ("_fd",)
 
     def __init__(self, folder: "Folder") -> None:
         """Opens the index of a store.
@@ -65,7 +58,7 @@ class TextIndex:
         Raises:
             BrokenError: The index is missing or unusable.
         """
-        self._folder = folder
+        super().__init__(folder)
         self.place = place_of(folder, NAME)
         check_file(folder, NAME)
         path = folder.path(NAME)
@@ -86,15 +79,9 @@ class TextIndex:
             self.close()
             raise
 
-    def __enter__(self) -> "TextIndex":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Lets go of the file."""
-        self._database.close()
+        super().close()
         os.close(self._fd)
 
     def holding(self, parts: "Sequence[str]", most: int) -> "set[str] | None":
@@ -114,20 +101,6 @@ class TextIndex:
             (wanted, most),
         )
         return {run_id for (run_id,) in rows}
-
-    def folders(self) -> "dict[str, tuple[int, int]]":
-        """Returns inode and time of change (nanoseconds) that each folder of runs was read at."""
-        rows = self._all("SELECT name, inode, changed FROM folders")
-        return {name: (inode, changed) for name, inode, changed in rows}
-
-    def known(self, shard: str) -> "dict[str, Stamp]":
-        """Returns the stamps that the indexed logs of one folder were read at, by id."""
-        rows = self._all(
-            "SELECT run_id, inode, size, changed, modified FROM runs "
-            "WHERE run_id >= ? AND run_id < ?",
-            shard_range(shard),
-        )
-        return {row[0]: row[1:] for row in rows}
 
     def knows(self, run_id: str) -> bool:
         """Tells whether a run is indexed."""
@@ -151,7 +124,7 @@ class TextIndex:
             sqlite.Error: It cannot be read or written.
             BrokenError: It was erased meanwhile.
         """
-        self._database.backup(database)
+        super().copy_to(database)
         if not self._is_whole():
             raise BrokenError
 
@@ -175,10 +148,7 @@ class TextIndex:
         return found
 
     def _all(self, query: str, values: "tuple[Any, ...]" = ()) -> "list[Any]":
-        try:
-            rows: list[Any] = self._database.execute(query, values).fetchall()
-        except (sqlite.Error, UnicodeError) as error:
-            raise BrokenError from error
+        rows = super()._all(query, values)
         if not self._is_whole():
             raise BrokenError
         return rows
