@@ -510,3 +510,42 @@ class TestRestore:
         told = full.ok("bundle", "create", "b.tar", "--json").json
         assert told["logs"] == 5
         assert json.dumps(told)
+
+    def test_into_a_store_that_exists_is_refused(self, here, there, store, tmp_path):
+        live = there.put(b"live")
+        there.ok("release", "promote", "bot", live, "--by", "ann")
+        there.ok("config", "set", "policy.*.require_runs", "1")
+        here.ok("release", "promote", "bot", here.put(b"bad"), "--by", "eve")
+        here.ok("bundle", "create", "../e.tar")
+        configured, with_blob, cloned = store("configured"), store("with_blob"), tmp_path / "cloned"
+        configured.ok("config", "set", "policy.*.require_runs", "1")
+        with_blob.put(b"mine")
+        there.ok("clone", ".", str(cloned))
+        for other in (there, configured, with_blob, Aivcs(cloned, here.home)):
+            before = content(other)
+            done = here("clone", "../e.tar", str(other.folder), code=2)
+            assert "there already; pull into it" in done.complaint
+            assert content(other) == before
+        assert there.ok("release", "current", "bot").text == live
+
+    def test_that_was_broken_off_goes_on_with_the_same_bundle_only(
+        self, full, bundle, store, tmp_path
+    ):
+        """A damaged copy of the bundle leaves a part, which a good one completes."""
+        (run, *_) = sorted(logs(full))
+
+        def edit(name, data):
+            return data.replace(b'"bot"', b'"bit"', 1) if name.endswith(run) else data
+
+        repack(bundle, tmp_path / "bad.tar", edit)
+        full("clone", "../bad.tar", "../copy", code=14)
+        other = store("other")
+        record(other)
+        other.ok("bundle", "create", "../other.tar")
+        copy = Aivcs(tmp_path / "copy", full.home)
+        before = content(copy)
+        full("clone", "../other.tar", "../copy", code=2)
+        assert content(copy) == before
+        full.ok("clone", str(bundle), "../copy")
+        assert copy.ok("head").text == full.ok("head").text
+        full("clone", str(bundle), "../copy", code=2)

@@ -80,6 +80,26 @@ class TestKilled:
         }
         copy.ok("verify")
 
+    def test_a_clone_of_a_bundle_goes_on(self, store, seed, tmp_path):
+        there = store("there")
+        fill(there, RUNS)
+        there.ok("release", "promote", "bot", there.put(b"live"), "--by", "ann")
+        there.ok("bundle", "create", "../b.tar")
+        seconds, code = random.Random(seed).uniform(0.1, 0.2), -signal.SIGKILL
+        while code == -signal.SIGKILL:
+            process = start(there, "clone", "../b.tar", "../copy")
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                code = process.wait()
+            seconds *= 1.4
+        assert code in {0, 2}  # 2 if the one that was killed had come to its end
+        copy = type(there)(tmp_path / "copy", there.home)
+        assert logs(copy) == logs(there)
+        assert copy.ok("head").text == there.ok("head").text
+        copy.ok("verify")
+
     def test_a_bundle_is_there_whole_or_not_at_all(self, store, seed, tmp_path):
         there = store("there")
         fill(there, RUNS)

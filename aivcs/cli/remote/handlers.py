@@ -225,7 +225,9 @@ def pull(
     else:
         other, _ = open_remote(context, source)
     if source.is_bundle:
-        _require_heads(other)
+        from aivcs.commands.bundle.verify import require_heads
+
+        require_heads(other)
     if releases_only and (not source.name or untrusted is not None):
         raise UsageError("--releases-only pulls from a remote that has a name")
     chosen = selected(context, other, runs, limit, filters)
@@ -283,7 +285,8 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     """Prints the path of the new store."""
     from aivcs.cli.remote.find import Remote
     from aivcs.cli.render.progress import Bar
-    from aivcs.commands.remote.clone import Clone, prepare
+    from aivcs.commands.bundle.verify import require_heads
+    from aivcs.commands.remote.clone import Clone, finish, prepare
     from aivcs.commands.store.init import init
     from aivcs.config import trust
     from aivcs.store.identity import identify
@@ -293,28 +296,23 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     place = absolute(context, source)
     remote = Remote("", place)
     other, _ = open_remote(context, remote)
-    if remote.is_bundle:
-        _require_heads(other)
+    heads = require_heads(other) if remote.is_bundle else None
     if "://" in folder:
         target = init(folder, settings=context.settings_for(folder))
     else:
         target = init(os.path.abspath(folder))
-    if not remote.is_bundle:
-        prepare(target, place)
+    prepare(target, place, heads)
+    if heads is None:
         store_id = identify(other.store.documents)
         trust.add(place, store_id, environment=context.environment)
     with Bar(context, "cloning", lambda: 1) as bar:
-        work = Clone(other, target, remembers=not remote.is_bundle, progress=bar.advance)
+        work = Clone(other, target, remembers=heads is None, progress=bar.advance)
         code = print_copied(context, work.run(), bar, as_json=as_json, dry_run=False)
+    if heads is not None and not code:
+        finish(target)
     context.write(f"{shown(target.path)}\n" if not as_json else "")
     context.flush()
     return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)
-
-
-def _require_heads(bundle: Repository) -> None:
-    from aivcs.commands.bundle.verify import require_heads
-
-    require_heads(bundle)
 
 
 def selected(

@@ -60,19 +60,22 @@ def verify(
     yield from _compare(bundle, stated)
 
 
-def require_heads(bundle: Repository) -> None:
+def require_heads(bundle: Repository) -> ContentDigest:
     """Requires that a bundle has the logs and annotations that its heads manifest names.
 
     It reads only the ends of the logs: whoever copies a log proves what is before its end.
 
+    Returns:
+        The digest of the manifest.
+
     Raises:
         IntegrityError: The manifest is missing or damaged, or the bundle contradicts it.
     """
-    found = bundle.store.documents.read(HEADS)
+    data, _ = bundle.store.documents.read(HEADS) or (b"", "")
     try:
-        stated = dict(heads_in(b"" if found is None else found[0]))
+        stated = dict(heads_in(data))
     except SerializationError as error:
-        problem = "is missing" if found is None else f"is not a heads manifest: {error}"
+        problem = f"is not a heads manifest: {error}" if data else "is missing"
         raise IntegrityError.of(f"{HEADS} {problem}; nothing was copied. Now: {_FIX}") from error
     for finding in _compare(bundle, stated):
         raise IntegrityError.of(
@@ -80,6 +83,7 @@ def require_heads(bundle: Repository) -> None:
             f"nothing was copied. Now: {_FIX}",
             finding.where,
         )
+    return ContentDigest.from_bytes(data)
 
 
 def _compare(bundle: Repository, stated: dict[str, Head | None]) -> Iterator[Finding]:

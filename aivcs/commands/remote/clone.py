@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 from aivcs.commands.remote.copy import Copy
 from aivcs.config.keys import render_config
@@ -14,38 +14,56 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
     from aivcs.sync.transfer import Copied
 
 _BATCH = 4096
 """Blobs that are copied in one hold."""
+_CLONING = "remotes/cloning/bundle"
+"""The document with the digest of a bundle's heads, as long as its clone is not complete."""
 
 
-def prepare(target: Repository, url: str) -> None:
+def prepare(target: Repository, url: str, heads: ContentDigest | None = None) -> None:
     """Makes a store a clone of another: its remote `origin`, where its releases are changed.
+
+    A clone of a bundle has no remote, and is marked as begun until `finish`.
 
     Args:
         target: The new store, or one whose cloning was interrupted.
         url: The other store.
+        heads: The digest of the heads manifest, if the other one is a bundle.
 
     Raises:
         UsageError: The store exists, and is not a clone of the other one.
     """
-    found = target.store.documents.read("config.toml")
-    if found is not None:
+    documents = target.store.documents
+    found, begun = documents.read("config.toml"), documents.read(_CLONING)
+    if heads is None and found is not None:
         origin = parse_config(found[0], "config.toml").get(f"remote.{ORIGIN}.url")
         if origin == url:
             return
-    if found is not None or next(target.store.logs.names(), None) is not None:
+    mark = f"{heads}\n".encode()
+    if heads is not None and begun is not None and begun[0] == mark:
+        return
+    has_content = chain([found, begun], target.store.logs.names(), target.blobs.list_digests())
+    if any(has_content) or (heads is not None and not documents.create(_CLONING, mark)):
         raise UsageError(
             f"{target.path} is there already; pull into it, or give another DIR to clone to"
         )
+    if heads is not None:
+        return
 
     def edit(text: bytes | None) -> bytes:
         text = render_config(text, f"remote.{ORIGIN}.url", url)
         return render_config(text, "release.home.*", ORIGIN)
 
     target.edit_config(edit)
+
+
+def finish(target: Repository) -> None:
+    """Takes off the mark of a clone that has all of its bundle."""
+    target.store.documents.drop(_CLONING)
 
 
 class Clone:
