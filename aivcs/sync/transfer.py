@@ -398,11 +398,15 @@ class RunCopier:
             if bad is not None:
                 raise self.blobs.damaged[bad]
             label = self._label_of(run_id)
+            is_open = work.action == NEW and not log.is_over
+            if is_open or (work.action == NEW and label is not None):
+                # The mark of a run that is refused would keep its id from a run of this store.
+                adopting.check(log.lines(), f"run/{run_id}", 0, self._erasures)
             if label is not None:
                 self._mark_untrusted(work, label)
-            if work.action == NEW and not log.is_over:
+            if is_open:
                 mark_copy(self._source, self._target, run_id)
-        except (IntegrityError, ConflictError) as error:
+        except (IntegrityError, ConflictError, errors.UnsupportedFormatError) as error:
             return Copied(run_id, FAILED, log.head, error=error)
         return None
 

@@ -452,6 +452,15 @@ class TestUntrusted:
         other.ok("pull", str(full.store))
         other.ok(*promote)
 
+    def test_a_run_that_is_refused_is_not_marked(self, reader, full):
+        good = sorted(path.stem for path in full.store.glob("runs/*/*.jsonl"))
+        run = record(full, 5)
+        edit_log(full.run_log(run), lambda e: [e[0], e[2], e[1], *e[3:]])
+        full.ok("bundle", "create", "../bad.tar")
+        done = reader("pull", "../bad.tar", "--from-untrusted", "fork of eve", code=14)
+        assert f"{run} line" in done.err.decode()
+        assert sorted(path.name for path in reader.store.glob("untrusted/*")) == good
+
     def test_a_release_elsewhere_does_not_take_them(self, reader, there, full, bundle):
         reader.ok("pull", str(bundle), "--from-untrusted", "fork of eve")
         reader.ok("remote", "add", "origin", str(there.store))

@@ -302,6 +302,13 @@ class TestCopies:
         there.ok("push", str(third.store))
         assert str(here.store) in third("run", "log", run, "x", code=15).complaint
 
+    def test_a_run_that_is_refused_is_no_copy(self, here, there):
+        run = record(there, is_over=False)
+        (path,) = there.store.glob("runs/*/*.jsonl")
+        edit_log(path, lambda entries: [entries[0], *({**e, "seq": 7} for e in entries[1:])])
+        assert run in here("pull", code=14).err.decode()
+        assert not [path for path in content(here) if run in path]
+
     def test_the_home_pulls_nothing_back(self, here, there):
         run = record(here, is_over=False)
         here.ok("push")
