@@ -68,7 +68,9 @@ class TestClone:
         assert content(there) == before
 
     def test_of_nothing_is_refused(self, full, tmp_path):
-        full("clone", "nothing", "../clone", code=10)
+        for words in (("clone", "nothing.tar", "../clone"), ("pull", "./nothing.tar")):
+            told = f"no file or store {full.folder}/nothing.tar"
+            assert told in full(*words, code=10).complaint
         full("clone", ".", "", code=2)
         full("clone", "", "../clone", code=2)
         assert not (tmp_path / "clone").exists()
@@ -201,6 +203,14 @@ class TestPulledReleases:
         assert reader.ok("release", "show", "team:prod/bot@v1").out
         run = reader.ok("run", "start", "--agent", "bot", "--spec", "team:prod/bot@v2").text
         assert reader.record(run)["spec_digest"] == two
+
+    def test_are_counted(self, full, reader):
+        full.ok("release", "block", "prod/bot", "v2", "--reason", "slow", "--by", "ann")
+        assert "pulled 1 release log from team" in reader.ok("pull").err.decode()
+        run = full.ok("run", "list", "--limit", "1", "--status", "completed").text.split()[0]
+        full.ok("run", "annotate", run, "evaluation", "score:=1")
+        assert "pulled 1 annotation from team" in reader.ok("pull").err.decode()
+        assert "nothing to pull from team" in reader.ok("pull").err.decode()
 
     def test_are_not_live_here(self, full, reader):
         assert reader("release", "current", "prod/bot").code == 12

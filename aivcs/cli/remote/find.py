@@ -6,8 +6,9 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from aivcs.codec.url import shown
+from aivcs.config.files import is_absent
 from aivcs.config.remotes import check_url, default_remote, remotes
-from aivcs.errors import UsageError
+from aivcs.errors import NoRepositoryError, UsageError
 
 if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
@@ -97,6 +98,8 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
         BackendError: It cannot be reached.
     """
     ids = None
+    if "://" not in remote.url and is_absent(remote.url):
+        raise NoRepositoryError(f"there is no file or store {remote.url}; check the path")
     if remote.name:
         from aivcs.cli.remote.trust import trusted_ids
 

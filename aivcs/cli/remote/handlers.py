@@ -404,8 +404,9 @@ def _conclude(
         elif copier.copied or copier.blobs.copied:
             blobs = f"{count(copier.blobs.copied, 'blob')} of {count(copier.blobs.size, 'byte')}"
             context.warn(f"{_PAST[verb]} {count(copier.copied, 'run')} and {blobs} {where}")
-        elif work.erasures:
-            context.warn(f"{_PAST[verb]} {count(work.erasures, 'erasure')} {where}")
+        elif +work.others:
+            others = " and ".join(count(n, kind) for kind, n in (+work.others).items())
+            context.warn(f"{_PAST[verb]} {others} {where}")
         elif not code:
             context.warn(f"nothing to {verb} {where}")
     return code

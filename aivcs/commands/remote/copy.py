@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from heapq import merge
 
 from aivcs.commands.erasing import complete
@@ -9,14 +10,14 @@ from aivcs.store.identity import identify
 from aivcs.sync.annotations import copy_annotations
 from aivcs.sync.erasures import copy_erasures
 from aivcs.sync.known import Known
-from aivcs.sync.plan import NEW, Candidate, candidates
+from aivcs.sync.plan import EXTENDED, NEW, Candidate, candidates
 from aivcs.sync.releases import pull_releases
 from aivcs.sync.stamps import Settled
 from aivcs.sync.transfer import RunCopier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from aivcs.repository import Repository
     from aivcs.sync.transfer import Copied
@@ -30,7 +31,7 @@ class Copy:
 
     Attributes:
         runs: The copier of runs, which counts.
-        erasures: The number of records of erasures that were copied.
+        others: The number of erasures, annotations and release logs that were copied, by kind.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Copy:
         self._dry_run = dry_run
         self._is_untrusted = untrusted is not None
         self._applies = False
-        self.erasures = 0
+        self.others: Counter[str] = Counter()
         other = target if own is source else source
         self._known = None
         if remembers:
@@ -89,15 +90,14 @@ class Copy:
             StorageError: A store failed, and the rest was not copied.
         """
         self._applies = applies
-        for outcome in copy_erasures(
+        outcomes = copy_erasures(
             self._source,
             self._target,
             applies=applies,
             is_trusted=not self._is_untrusted,
             dry_run=self._dry_run,
-        ):
-            self.erasures += outcome.action == NEW
-            yield outcome
+        )
+        return self._counted("erasure", outcomes)
 
     def copy_runs(self) -> Iterator[Copied]:
         """Copies the runs; yields what became of each that is not equal already.
@@ -125,7 +125,7 @@ class Copy:
 
     def copy_annotations(self) -> Iterator[Copied]:
         """Copies the annotations of runs that both sides have now; yields what became of each."""
-        return copy_annotations(
+        outcomes = copy_annotations(
             self._source,
             self._target,
             self.runs.blobs,
@@ -133,10 +133,11 @@ class Copy:
             scans=self._scans,
             dry_run=self._dry_run,
         )
+        return self._counted("annotation", outcomes)
 
     def pull_releases(self, remote: str, is_home: Callable[[str], bool]) -> Iterator[Copied]:
         """Pulls the release logs of the source; as `aivcs.sync.releases.pull_releases`."""
-        return pull_releases(
+        outcomes = pull_releases(
             self._source,
             self._target,
             self._source.releases.list_names(),
@@ -145,6 +146,12 @@ class Copy:
             is_home=is_home,
             dry_run=self._dry_run,
         )
+        return self._counted("release log", outcomes)
+
+    def _counted(self, kind: str, outcomes: Iterable[Copied]) -> Iterator[Copied]:
+        for outcome in outcomes:
+            self.others[kind] += outcome.action in {NEW, EXTENDED}
+            yield outcome
 
     def _candidates(self, settled: Settled | None) -> Iterator[Candidate]:
         known = None if self._known is None or not self._believe else self._known
