@@ -77,6 +77,11 @@ class HybridBackend:
         return self._store.url
 
     @property
+    def blob_store(self) -> Backend:
+        """The open store for the blobs, whose URL the settings of the other have."""
+        return self._blobs
+
+    @property
     def settings(self) -> Settings:
         """As `Backend.settings`."""
         return self._store.settings

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.codec.url import canonical, has_password, is_url, shown
 from aivcs.config.layers import TRUST, file_layers, ids_in, own_files
 from aivcs.errors import ConflictError, NoRepositoryError, UsageError
-from aivcs.store.identity import stored_id
+from aivcs.store.identity import identify, stored_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +161,23 @@ def add(store: str, store_id: str, *, environment: Mapping[str, str] = os.enviro
     """
     refuse_password(store, "the configuration")
     _set(store, store_id, environment)
+
+
+def add_opened(
+    place: str | None, store: Backend, *, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Adds an open store that the user named, and the place of its blobs, as `add` does.
+
+    Args:
+        place: Its URL or absolute path; None if it needs no trust itself.
+        store: The store.
+        environment: The environment variables, which say where the user's file is.
+    """
+    if place is not None:
+        add(place, identify(store.documents), environment=environment)
+    blobs: Backend | None = getattr(store, "blob_store", None)
+    if blobs is not None:
+        add(store.settings.blobs, identify(blobs.documents), environment=environment)
 
 
 def remove(store: str, *, environment: Mapping[str, str] = os.environ) -> bool:

@@ -240,6 +240,35 @@ def test_the_command_uses_both(command_over, server, blobs_url):
     aivcs.ok("gc")
 
 
+def test_one_that_the_user_names_is_copied_linked_and_stays_trusted(
+    command_over, server, blobs_url, tmp_path
+):
+    aivcs = command_over(server)
+    del aivcs.variables["AIVCS_STORE"]
+    aivcs.ok("init")
+    team, config = tmp_path / "team", aivcs.home / ".config/aivcs/config.toml"
+    aivcs.ok("init", team)
+    named = {"AIVCS_STORE": f"{team}/.aivcs"}
+    aivcs.ok("config", "set", "blobs", blobs_url, env=named)
+    digest = aivcs.ok("blob", "put", "-", stdin="content", env=named).text
+    run = aivcs.ok("run", "start", "--agent", "bot", "--spec", digest, env=named).text
+
+    assert f"run/{run}" in aivcs.ok("pull", team).text
+    assert not config.exists()  # an operand is named for this call
+    aivcs.ok("clone", team, tmp_path / "copy")
+    assert aivcs.ok("blob", "get", digest, cwd=tmp_path / "copy").text == "content"
+    aivcs.ok("pull", cwd=tmp_path / "copy")
+    config.unlink()
+    aivcs.ok("init", "--link", team / ".aivcs", tmp_path / "linked")
+    assert aivcs.ok("blob", "get", digest, cwd=tmp_path / "linked").text == "content"
+    config.unlink()
+    aivcs.ok("remote", "add", "origin", team)
+    aivcs.ok("push")
+    aivcs.ok("trust", "--remove", blobs_url)
+    for variables in ({}, {"AIVCS_STORE": str(aivcs.store)}):
+        assert blobs_url in aivcs("pull", env=variables, code=10).complaint
+
+
 def test_blobs_stand_in_the_stores_own_configuration_only(aivcs):
     path = aivcs.home / ".config" / "aivcs" / "config.toml"
     path.parent.mkdir(parents=True)

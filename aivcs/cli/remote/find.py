@@ -104,7 +104,7 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
         from aivcs.cli.remote.trust import trusted_ids
 
         ids = trusted_ids(context, remote)
-    repo, layers = context.open_other(remote.url)
+    repo, layers = context.open_other(remote.url, is_typed=ids is None)
     if ids is not None:
         from aivcs.config.trust import require_identity
 

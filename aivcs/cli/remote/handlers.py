@@ -53,10 +53,9 @@ def add(context: Context, name: str, url: str) -> None:
     if found.is_bundle:
         raise UsageError(f"{found.shown} is a bundle, which changes no more: aivcs pull FILE")
     other, _ = open_remote(context, found)
-    store_id = identify(other.store.documents)
-    if store_id == identify(repo.store.documents):
+    if identify(other.store.documents) == identify(repo.store.documents):
         raise UsageError(f"{shown(place)} is this store itself")
-    trust.add(place, store_id, environment=context.environment)
+    trust.add_opened(place, other.store, environment=context.environment)
     repo.edit_config(lambda text: render_config(text, f"remote.{name}.url", place))
 
 
@@ -289,7 +288,6 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     from aivcs.commands.remote.clone import Clone, finish, prepare
     from aivcs.commands.store.init import init
     from aivcs.config import trust
-    from aivcs.store.identity import identify
 
     if not folder:
         raise UsageError("DIR is empty; is a variable unset?")
@@ -298,13 +296,12 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     other, _ = open_remote(context, remote)
     heads = require_heads(other) if remote.is_bundle else None
     if "://" in folder:
-        target = init(folder, settings=context.settings_for(folder))
+        target = init(folder, settings=context.settings_for(folder, is_typed=True))
     else:
         target = init(os.path.abspath(folder))
     prepare(target, place, heads)
     if heads is None:
-        store_id = identify(other.store.documents)
-        trust.add(place, store_id, environment=context.environment)
+        trust.add_opened(place, other.store, environment=context.environment)
     with Bar(context, "cloning", lambda: 1) as bar:
         work = Clone(other, target, remembers=heads is None, progress=bar.advance)
         code = print_copied(context, work.run(), bar, as_json=as_json, dry_run=False)

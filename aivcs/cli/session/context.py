@@ -230,15 +230,24 @@ class Context:
             return repo
         return self._open_linked(store)
 
-    def open_named(self, store: str) -> "Repository":
-        """Opens a store by URL or absolute path; does not check owner, trust or id."""
+    def open_named(self, store: str, *, is_typed: bool | None = None) -> "Repository":
+        """Opens a store by URL or absolute path; does not check owner, trust or id.
+
+        Args:
+            store: The store.
+            is_typed: Whether the user named it, and so may use the place of its blobs without
+                trust; None: if the store of the call was named.
+        """
         from aivcs.repository import Repository
 
-        return Repository.open(store, self.settings_for(store))
+        return Repository.open(store, self.settings_for(store, is_typed=is_typed))
 
-    def settings_for(self, store: str) -> "Callable[[bytes | None], Settings]":
+    def settings_for(
+        self, store: str, *, is_typed: bool | None = None
+    ) -> "Callable[[bytes | None], Settings]":
         """Returns a function that makes the settings from the text of a store's configuration."""
-        return lambda own: self._settings(store, own)
+        is_typed = bool(self.named_store()) if is_typed is None else is_typed
+        return lambda own: self._settings(store, own, is_typed)
 
     def _open_linked(self, path: str) -> "Repository":
         """Opens the store that a link file names.
@@ -265,7 +274,9 @@ class Context:
         if ids:
             trust.require_identity(repo.store, ids)
 
-    def open_other(self, store: str) -> "tuple[Repository, list[tuple[str, Config]]]":
+    def open_other(
+        self, store: str, *, is_typed: bool | None = None
+    ) -> "tuple[Repository, list[tuple[str, Config]]]":
         """Opens a further store by its URL or path; returns it and its configuration.
 
         The configuration of the call stays that of the store that was opened first.
@@ -277,7 +288,7 @@ class Context:
         kept = self.layers, self.policies, self._own
         self.layers = []
         try:
-            repo = self.open_named(store)
+            repo = self.open_named(store, is_typed=is_typed)
             return repo, self.layers
         finally:
             self.layers, self.policies, self._own = kept
@@ -505,7 +516,7 @@ class Context:
         """Whether to format for a person: on a terminal, or where a table or colour is forced."""
         return self.table or self.color == "always" or self.is_terminal()
 
-    def _settings(self, store: str, own: "bytes | None") -> "Settings":
+    def _settings(self, store: str, own: "bytes | None", is_typed: bool) -> "Settings":
         """Returns the settings of a store, whose own configuration is this text."""
         from aivcs.store.settings import Settings
 
@@ -533,7 +544,7 @@ class Context:
                 settings.remote.timeout = min(settings.remote.timeout, self.patience)
         if self.keeps_apart:
             settings.blobs = ""
-        if settings.blobs and not self.named_store():
+        if settings.blobs and not is_typed:
             # The store was found, not named by the user, and sends blobs to somewhere else.
             from aivcs.config import trust
 

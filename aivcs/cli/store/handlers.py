@@ -56,12 +56,15 @@ def init(context: Context, folder: str, link: str | None, shared: bool, private:
 
 
 def _link(context: Context, store: str, folder: str, *, is_new: bool) -> None:
+    from functools import partial
+
     from aivcs.commands.store.link import link
 
     if is_new:
         raise UsageError("--shared and --private are for a new store; --link names one")
     context.working_directory()  # fails if it was removed
-    path = link(store, folder, environment=context.environment, open_store=context.open_named)
+    open_store = partial(context.open_named, is_typed=True)
+    path = link(store, folder, environment=context.environment, open_store=open_store)
     context.write(f"{path}\n")
 
 

@@ -60,7 +60,7 @@ def _id_of(context: Context, name: str) -> str:
     """The id of a store, which is opened without regard to an earlier trust."""
     from aivcs.store.identity import identify
 
-    return identify(context.open_named(name).store.documents)
+    return identify(context.open_named(name, is_typed=True).store.documents)
 
 
 def _is_store_id(text: str) -> bool:

@@ -7,7 +7,6 @@ import os
 from aivcs.codec.url import is_url, shown
 from aivcs.config import link as link_file, trust
 from aivcs.errors import BackendError, ConflictError, UsageError
-from aivcs.store.identity import identify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +64,8 @@ def link(
         os.makedirs(os.path.dirname(path), exist_ok=True)
     except OSError as error:
         raise BackendError(f"cannot make {os.path.dirname(path)}: {error.strerror}") from error
-    if is_url(place) or os.path.isabs(text) or not link_file.is_in_work_tree(path, place):
-        trust.add(place, identify(repo.store.documents), environment=environment)
+    is_apart = is_url(place) or os.path.isabs(text) or not link_file.is_in_work_tree(path, place)
+    trust.add_opened(place if is_apart else None, repo.store, environment=environment)
     if is_new:
         link_file.write(path, text)
     return path
