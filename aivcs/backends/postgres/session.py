@@ -176,7 +176,7 @@ class Session:
         end = time.monotonic() + self.settings.remote.timeout
         is_doubtful = False
         with self._lock:
-            for wait in backoff(_FIRST_WAIT, _MAX_WAIT):
+            for attempts, wait in enumerate(backoff(_FIRST_WAIT, _MAX_WAIT), 1):
                 try:
                     return act()
                 except LostError as lost:
@@ -184,7 +184,8 @@ class Session:
                         raise
                     is_doubtful = is_doubtful or is_change
                     if time.monotonic() > end:
-                        raise self._gone(str(lost), is_doubtful=is_doubtful) from lost
+                        why = self._tried(str(lost), attempts)
+                        raise self._gone(why, is_doubtful=is_doubtful) from lost
                     time.sleep(wait)
                 except StorageError as error:
                     # Even a refusal tells nothing of the attempt before: that may still run.
@@ -444,7 +445,7 @@ class Session:
         self.address.with_password(remote.password(self.address.url))
         conninfo = secured(self.address, remote.tls)
         lasting = limits(conninfo, remote.timeout)
-        for wait in backoff(_FIRST_WAIT, _MAX_WAIT):
+        for attempts, wait in enumerate(backoff(_FIRST_WAIT, _MAX_WAIT), 1):
             left = max(2, min(10, int(end - time.monotonic())))
             connection: Connection | None = None
             try:
@@ -464,7 +465,8 @@ class Session:
                     url, limit = self.address.url, self.settings.lock_timeout
                     raise faults.translated(error, url, limit) from error
                 if time.monotonic() + wait > end:
-                    raise self._gone(faults.line_of(error), is_doubtful=False) from None
+                    why = self._tried(faults.line_of(error), attempts)
+                    raise self._gone(why, is_doubtful=False) from None
                 if notify is not None:
                     why = faults.line_of(error)
                     notify(
@@ -496,6 +498,11 @@ class Session:
         if error.sqlstate in faults.AGAIN:
             return AgainError(faults.line_of(error))
         return faults.translated(error, self.address.url, self.settings.lock_timeout)
+
+    def _tried(self, why: str, attempts: int) -> str:
+        """Returns why an attempt failed, with the number of attempts and their time."""
+        timeout = self.settings.remote.timeout
+        return why if attempts == 1 else f"{why} ({attempts} attempts in {timeout:g} s)"
 
     def _gone(self, why: str, *, is_doubtful: bool) -> StorageError:
         url = self.address.url
