@@ -50,6 +50,7 @@ def split_url(store: "str | os.PathLike[str]") -> "tuple[str, str]":
     """
     text = os.fspath(store)
     scheme, mark, rest = text.partition("://")
+    scheme = scheme.lower()  # RFC 3986, 3.1
     if not mark or scheme == "file":
         return "file", _absolute(rest if mark else text)
     if scheme not in SCHEMES:
@@ -59,7 +60,7 @@ def split_url(store: "str | os.PathLike[str]") -> "tuple[str, str]":
             f"{shown(text)}: this version has no backend for {scheme}://; "
             "give the path of a folder, or a URL with postgresql:// or s3://"
         )
-    return scheme, text
+    return scheme, f"{scheme}://{rest}"
 
 
 def with_blobs(store: "Backend", place: str = "") -> "Backend":

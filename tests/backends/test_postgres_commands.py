@@ -89,6 +89,13 @@ def test_lists_and_tags(aivcs):
     assert "1 running, 1 failed" in aivcs.ok("status").text
 
 
+def test_the_scheme_of_a_url_has_any_case(aivcs):
+    run = aivcs.begin()
+    _, _, rest = aivcs.url.partition("://")
+    for scheme in ("POSTGRESQL", "PostgreSQL"):
+        assert aivcs.ok("--store", f"{scheme}://{rest}", "run", "list").text.startswith(run)
+
+
 def test_gc_pins_and_blobs_of_several_parts(aivcs):
     large = os.urandom(3 << 20)
     kept, gone = aivcs.put(large), aivcs.put("gone")

@@ -186,7 +186,7 @@ class Context:
             from aivcs.config import link
 
             store = link.follow(store, environment=self.environment).store
-        scheme = store.partition("://")[0] if "://" in store else "file"
+        scheme = store.partition("://")[0].lower() if "://" in store else "file"
         return "" if scheme in {"file", "bundle", "memory"} else store
 
     def name_of(self, repo: "Repository") -> str:
