@@ -215,7 +215,7 @@ class PostgresBackend:
         return rights.grants(self._session, role, names)
 
     def check(self) -> Iterator[str]:
-        """Yields sentences about what is wrong with the rights, settings and versions."""
+        """Yields sentences about what is wrong with the rights, clock and versions."""
         return rights.check(self._session)
 
     def upgrade(self) -> Iterator[str]:

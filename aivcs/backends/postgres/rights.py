@@ -133,7 +133,7 @@ def regex_of(pattern: str) -> str:
 
 
 def check(session: Session) -> Iterator[str]:
-    """Yields sentences about what is wrong with a store's rights, settings and versions."""
+    """Yields sentences about what is wrong with a store's rights, clock and versions."""
     schema.require_server(session)
     version = schema.version_of(session)
     if version is None:
@@ -141,7 +141,6 @@ def check(session: Session) -> Iterator[str]:
         return
     if version < schema.VERSION:
         yield str(schema.outdated(session, version))
-    yield from settings_doubts(session)
     yield from _doubtful_clock(session)
     yield from _doubtful_rights(session)
     yield from _changed_schema(session)
