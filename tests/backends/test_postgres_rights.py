@@ -62,6 +62,21 @@ def psql(server, database):
 
 
 @pytest.fixture
+def command(server, database, tmp_path):
+    """Runs the command as a user of the database; returns its exit code and what it complained."""
+
+    def command(login, *words, store=None):
+        store = store or server.url(database, user=login.user)
+        done = subprocess.run(
+            [sys.executable, "-m", "aivcs", "--store", store, *words],
+            env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, check=False, text=True,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    return command
+
+
+@pytest.fixture
 def spec(owner):
     return owner.blobs.put(b"a spec")
 
@@ -124,8 +139,10 @@ def test_a_recorder_records_its_own_runs_and_nothing_else(login, owner, spec):
         pass
     with pytest.raises(BackendError, match="grants --role promoter --name PATTERN"):
         recorder.promote("bot", spec, by="ann")
-    with pytest.raises(BackendError, match="grants --role maintainer"):
+    with pytest.raises(BackendError, match="a maintainer ends it: aivcs run reap"):
         recorder.runs.complete_run(ours, DONE)
+    with pytest.raises(BackendError, match="grants --role maintainer"):
+        recorder.runs.fail_run(ours, DONE)
     with pytest.raises(BackendError, match="grants --role eraser"):
         recorder.store.logs.remove(f"run/{run}")
     recorder.runs.complete_run(run, DONE)
@@ -205,7 +222,7 @@ def test_a_recorder_gives_a_document_no_odd_name(login, owner, name):
 
 
 def test_a_recorder_takes_a_strangers_runs_and_vouches_for_none(
-    login, owner, spec, server, tmp_path, database
+    login, owner, spec, server, tmp_path, database, command
 ):
     stranger = Repository.init(tmp_path / "stranger")
     with stranger.start_run(stranger.blobs.put(b"theirs"), agent_name="bot") as run:
@@ -214,21 +231,14 @@ def test_a_recorder_takes_a_strangers_runs_and_vouches_for_none(
     create(stranger, bundle)
     assert owner.identity  # a store of these tests has lost that of its init
     recorder = login("recorder")
-    environment = {**os.environ, "HOME": str(tmp_path)}
-    url = server.url(database, user=recorder.user)
-    words = ["--store", url, "pull", bundle, "--from-untrusted", "a fork"]
-    done = subprocess.run(
-        [sys.executable, "-m", "aivcs", *words], env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done
+    done = command(recorder, "pull", bundle, "--from-untrusted", "a fork")
+    assert done[0] == 0, done
     assert owner.untrusted_source(run.run_id) == "a fork"
     assert owner.runs.get_run(run.run_id).status == "COMPLETED"
     # Who has the same run and pushes it would vouch for it; a recorder may not.
-    words = ["--store", str(stranger.path), "push", url]
-    done = subprocess.run(
-        [sys.executable, "-m", "aivcs", *words], env=environment, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done
+    url = server.url(database, user=recorder.user)
+    done = command(recorder, "push", url, store=str(stranger.path))
+    assert done[0] == 0, done
     assert owner.untrusted_source(run.run_id) == "a fork"
     foreign = owner.start_run(spec, agent_name="bot").run_id
     for refused in (
@@ -407,6 +417,103 @@ def test_only_an_eraser_adds_redacted_lines(login, server, database, owner, psql
     server.sql(f'GRANT "{login("eraser").group}" TO {recorder.user}')
     assert "does not follow" in psql(recorder.user, forged)
     assert not psql(recorder.user, copy)
+
+
+def line_after(head, body):
+    """An array of one linked line, in SQL."""
+    return f"ARRAY[convert_to($l${chain.link(body, head.hash)[0].decode()}$l$, 'UTF8')]"
+
+
+FORGED = (
+    '{"type":"event","seq":2,"kind":"evaluation","payload":{"score":1},'
+    '"timestamp":"2026-01-01T00:00:00.000000Z"'
+)
+ORPHANED = FORGED.replace("evaluation", "orphaned")
+NOTED = FORGED.replace("evaluation", "redaction")
+COMPLETED = '{"type":"end","status":"COMPLETED","summary":{"success":true}'
+
+
+@pytest.mark.parametrize("role", ["maintainer", "eraser"])
+def test_a_run_of_another_gets_no_evidence_from_who_may_end_or_redact_it(
+    login, owner, psql, spec, command, role
+):
+    other = login(role)
+    run = owner.start_run(spec, agent_name="bot").run_id
+    owner.runs.append_event(run, RunEvent("a", {}))
+    head = owner.runs.head(run)
+    twice = FORGED.replace("evaluation", "redaction").replace(
+        '"payload"', '"kind":"evaluation","payload"'
+    )
+    for body in (FORGED, twice, COMPLETED, ORPHANED if role == "maintainer" else "[]"):
+        call = f"SELECT aivcs.append('run/{run}', 2, '{head.hash}', %s, '', true)"
+        assert "may not" in psql(other.user, call % line_after(head, body)), body
+    text = FORGED.partition('"seq":2,')[2]
+    for forged in (text, '"kind":"redaction",' + text, '"kind":"redaction"},' + text):
+        call = f"SELECT aivcs.append_texts('run/{run}', ARRAY[$l${forged}$l$::bytea], 'n', true)"
+        assert re.search(NOT_ALLOWED, psql(other.user, call)), forged
+    code, said = command(other, "run", "log", run, "evaluation", "score:=1")
+    assert code == 16
+    assert "nothing was done" in said
+    code, said = command(other, "run", "finish", run)
+    assert code == 16
+    assert "aivcs run reap" in said
+    assert owner.runs.head(run) == head
+
+
+def test_a_maintainer_reaps_and_an_eraser_redacts_a_run_of_another(
+    login, owner, psql, spec, command
+):
+    recorder, maintainer, eraser = login("recorder"), login("maintainer"), login("eraser")
+    run = recorder.repo.start_run(spec, agent_name="bot").run_id
+    recorder.repo.runs.append_event(run, RunEvent("secret", {"key": "hunter2"}))
+    head = owner.runs.head(run)
+    call = f"SELECT aivcs.append('run/{run}', 2, '{head.hash}', %s, '', true)"
+    assert "may not end" in psql(
+        eraser.user, call % line_after(head, COMPLETED.replace("COMPLETED", "FAILED"))
+    )
+    assert "may not redact" in psql(maintainer.user, call % line_after(head, NOTED))
+    assert command(maintainer, "run", "redact", run, "1", "--reason", "r")[0] == 16
+    assert owner.runs.head(run) == head
+    assert command(eraser, "run", "redact", run, "1", "--reason", "r")[0] == 0
+    assert [event.kind for event in owner.runs.get_events(run)] == ["secret", "redaction"]
+    assert owner.runs.get_events(run)[0].redacted
+    assert command(eraser, "run", "reap", run)[0] == 16
+    assert command(maintainer, "run", "reap", run)[0] == 0
+    assert owner.runs.get_run(run).status == "FAILED"
+    assert [event.kind for event in owner.runs.get_events(run)][2:] == ["orphaned"]
+    found = owner.store.inspect(frozenset({"runs"}), lambda *_: None)
+    assert {finding.severity for finding in found} == {"notice"}
+
+
+def test_who_may_not_redact_is_told_the_role_that_may(login, owner, spec, command):
+    recorder = login("recorder")
+    for starter in (owner, recorder.repo):
+        run = starter.start_run(spec, agent_name="bot").run_id
+        starter.runs.append_event(run, RunEvent("secret", {}))
+        code, said = command(recorder, "run", "redact", run, "1", "--reason", "r")
+        assert code == 16
+        assert "grants --role eraser" in said
+
+
+def test_an_eraser_erases_nothing_of_a_release(login, owner, psql, spec):
+    eraser = login("eraser")
+    for _ in range(3):
+        owner.promote("prod/a", spec, by="ann")
+    name = "release/prod/a"
+    with owner.store.logs.look(name) as view:
+        before = list(view.forth())
+    size, stub = len(before[1]), redacted(before[1])
+    call = (
+        f"SELECT aivcs.redact('{name}', 1, ARRAY[1], ARRAY[{size}], "
+        f"ARRAY[convert_to($l${stub}$l$ || E'\\n', 'UTF8')])"
+    )
+    for user in (eraser.user, "keeper"):
+        for statement in (call, f"SELECT aivcs.remove_log('{name}')"):
+            assert f"may not erase {name}" in psql(user, statement)
+    with pytest.raises(BackendError, match="may not erase release/prod/a"):
+        eraser.repo.store.logs.remove(name)
+    with owner.store.logs.look(name) as view:
+        assert list(view.forth()) == before
 
 
 def redacted(line):

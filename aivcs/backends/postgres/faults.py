@@ -47,11 +47,13 @@ does not help with these."""
 _ROLE = (
     ("must be owner", "owner"),
     ("change the release", "promoter --name PATTERN"),
-    ("append to a run that", "maintainer"),
+    ("append to a run that", ""),
+    ("end a run that", "maintainer"),
+    ("redact", "eraser"),
     ("remove_log", "eraser"),
     ("remov", "maintainer"),
-    ("redact", "eraser"),
     ("erase", "eraser"),
+    ("document eras", "eraser"),
     ("document config", "owner"),
     ("function append", "recorder"),
     ("function put", "recorder"),
@@ -59,7 +61,7 @@ _ROLE = (
     ("record runs", "recorder"),
     ("store blobs", "recorder"),
 )
-"""Messages of refused statements, and a role that may execute each."""
+"""Messages of refused statements, and a role that may execute each, if there is one."""
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -102,12 +104,12 @@ def translated(error: psycopg.Error, url: str, seconds: float) -> StorageError:
         return errors.LockTimeoutError(f"a lock of {url}", seconds)
     if state in {"42501", "25006"}:
         role = next((role for part, role in _ROLE if part in said), "ROLE")
-        refusal = BackendError(
-            f"{url}: {said}; nothing was done. The store's owner gives rights with the SQL of: "
-            f"aivcs store grants --role {role}"
-            if state == "42501"
-            else f"{url}: {said}: it is a standby; name the primary in the URL"
-        )
+        way = "name the primary in the URL: this is a standby"
+        if state == "42501" and role:
+            way = f"the store's owner gives rights with the SQL of: aivcs store grants --role {role}"
+        elif state == "42501":
+            way = "who started it extends or completes it; a maintainer ends it: aivcs run reap"
+        refusal = BackendError(f"{url}: {said}; nothing was done; {way}")
         refusal.is_refusal = True
         return refusal
     if state in _MISSING:

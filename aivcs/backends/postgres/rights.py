@@ -40,7 +40,7 @@ FUNCTIONS = {
     "recorder": (*_READING, *_LOGS, *_TEXTS, *_BLOBS, *_DOCUMENTS),
     "promoter": (*_READING, *_LOGS, *_BLOBS, *_DOCUMENTS),
     "eraser": (*_READING, *_LOGS, *_TEXTS, *_REMOVING, *_ERASING, *_DOCUMENTS),
-    "maintainer": (*_READING, *_LOGS, *_TEXTS, *_REMOVING, *_DOCUMENTS),
+    "maintainer": (*_READING, *_LOGS, *_REMOVING, *_DOCUMENTS),
 }
 """The functions that a role calls; `rights` says beyond that what they do for it."""
 TABLES = ("meta", "rights", "logs", "chunks", "runs", "parts", "blobs", "documents", "lines",

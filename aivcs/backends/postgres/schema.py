@@ -26,6 +26,7 @@ OLDEST_SERVER = 140_000
 STEPS: dict[int, str] = {
     1: "ALTER TABLE chunks ADD COLUMN ahead bigint;"
     "DROP FUNCTION redact(text, bigint, bytea, integer); DROP FUNCTION require_document(text);"
+    "DROP FUNCTION require_append(text, name);"
     # Rows of runs whose first lines claim the id of another run.
     "SELECT set_config('aivcs.change', 'logs', true);"
     "UPDATE logs SET listed = false FROM runs WHERE log = id AND name <> 'run/' || run_id;"

@@ -149,16 +149,41 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || log_name, 0));
 END $$;
 
-CREATE FUNCTION require_append(log_name text, begun_by name) RETURNS void LANGUAGE plpgsql
+-- The type of a line, with the kind of an event or the status of an end; NULL if it is neither.
+CREATE FUNCTION kind_of(line bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE
 SET search_path FROM CURRENT AS $$
+DECLARE
+  entry json;
+BEGIN
+  entry := convert_from(line, 'UTF8')::json;
+  IF starts_with(convert_from(line, 'UTF8'), '{"type":"' || (entry ->> 'type') || '",') THEN
+    RETURN concat_ws(' ', entry ->> 'type',
+      entry ->> CASE entry ->> 'type' WHEN 'event' THEN 'kind' WHEN 'end' THEN 'status' END);
+  END IF;
+  RETURN NULL;
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+  RETURN NULL;
+END $$;
+
+-- A run is what its starter says; others end it (`run reap`), or say in it what was erased.
+CREATE FUNCTION require_append(log_name text, begun_by name, lines bytea[]) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+  kinds text[];
 BEGIN
   IF log_name LIKE 'release/%' THEN
     PERFORM require(may('promoter', substr(log_name, 9)), 'change the release ' || substr(log_name, 9));
   ELSIF begun_by = session_user THEN
     PERFORM require(may('recorder'), 'record runs');
-  ELSE                                                   -- an eraser says in the run what was erased
-    PERFORM require(may('maintainer') OR may('eraser'),
-      'append to a run that ' || begun_by || ' started');
+  ELSIF NOT is_owner() THEN
+    kinds := ARRAY(SELECT kind_of(line) FROM unnest(lines) WITH ORDINALITY u(line, n) ORDER BY n);
+    IF kinds IN ('{end FAILED}', '{end CANCELLED}', '{event orphaned,end FAILED}') THEN
+      PERFORM require(may('maintainer'), 'end a run that ' || begun_by || ' started');
+    ELSIF kinds <@ '{event redaction,redacted}' THEN
+      PERFORM require(may('eraser'), 'redact a run that ' || begun_by || ' started');
+    ELSE
+      PERFORM require(false, 'append to a run that ' || begun_by || ' started');
+    END IF;
   END IF;
 END $$;
 
@@ -261,7 +286,7 @@ BEGIN
       RAISE EXCEPTION 'no log %', log_name USING ERRCODE = 'foreign_key_violation';
     END IF;
   END IF;
-  PERFORM require_append(log_name, starter);
+  PERFORM require_append(log_name, starter, lines);
   FOREACH line IN ARRAY lines LOOP
     size := length(line);
     IF is_run AND substr(line, 1, 19) = '{"type":"redacted",'::bytea THEN
@@ -319,7 +344,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  PERFORM require_append(log_name, starter);
+  PERFORM require_append(log_name, starter, CASE WHEN starter <> session_user THEN
+    ARRAY(SELECT '{"type":"event",'::bytea || t || '}'::bytea FROM unnest(texts) t) END);
   IF is_copy THEN
     RETURN NULL;                                         -- the client says where it goes on
   END IF;
@@ -388,7 +414,7 @@ DECLARE
   is_at_end boolean;
   new_mark integer;
 BEGIN
-  PERFORM require(may('eraser'), 'erase');
+  PERFORM require(may('eraser') AND log_name LIKE 'run/%', 'erase ' || log_name);
   PERFORM lock_log(log_name);
   SELECT data, mark, last, length(data) AS size INTO STRICT old
     FROM chunks WHERE log = of_log AND after = chunk_after;
@@ -427,7 +453,7 @@ DECLARE
   run text := substr(log_name, 5);
   notes text := 'notes/' || left(run, 2) || '/' || run;
 BEGIN
-  PERFORM require(may('eraser'), 'erase');
+  PERFORM require(may('eraser') AND log_name LIKE 'run/%', 'erase ' || log_name);
   PERFORM lock_log(log_name);
   PERFORM set_config('aivcs.change', 'chunks', true);
   DELETE FROM chunks WHERE log = of_log;
