@@ -19,8 +19,11 @@ from aivcs.errors import BackendError, IntegrityError, UsageError
 from aivcs.log import chain
 from aivcs.log.redaction import redacted_line
 from aivcs.log.run_filter import RunFilter
+from aivcs.log.statement import encode_statement
+from aivcs.model.erasure import ErasedBlob
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
+from aivcs.store.erasures import compose
 
 DONE = RunSummary(success=True)
 NOT_ALLOWED = r"permission denied|may not"
@@ -212,7 +215,18 @@ def test_a_run_that_claims_the_id_of_another_is_not_listed_as_that(login, owner,
 
 @pytest.mark.parametrize(
     "name",
-    ["pins/../../x", "notes/", "notes/ab/../../x", "notes/aa//b", "replicas/../x", "untrusted/a/b"],
+    [
+        "pins/../../x",
+        "notes/",
+        "notes/ab/../../x",
+        "notes/aa//b",
+        f"notes/xx/abc/{'0' * 64}",
+        f"notes/ab/ab.jsonl/{'0' * 64}",
+        "replicas/../x",
+        "replicas/a",
+        "untrusted/a/b",
+        "untrusted/ab.jsonl",
+    ],
 )
 def test_a_recorder_gives_a_document_no_odd_name(login, owner, name):
     """It would be in the way of whoever copies the store into a folder."""
@@ -516,6 +530,29 @@ def test_an_eraser_erases_nothing_of_a_release(login, owner, psql, spec):
         assert list(view.forth()) == before
 
 
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("promoter", "release/prod/../../../evil"),
+        ("promoter", "release/prod//a"),
+        ("promoter", "release/prod/./a"),
+        ("promoter", "release/prod/a/"),
+        ("promoter", "release/prod/a.jsonl"),
+        ("promoter", "release/prod/a.jsonl/b"),
+        ("recorder", "run/a"),
+        ("recorder", "run/ab.jsonl"),
+        ("recorder", f"run/{'a' * 201}"),
+    ],
+)
+def test_a_log_gets_no_name_that_no_command_gives(login, owner, role, name):
+    """It would leave the folder of a copy of the store, or keep every list from being read."""
+    repo = login(role, "prod/*" if role == "promoter" else None).repo
+    lines, _ = chain.link_all([b'{"type":"release"'], 1, "")
+    with pytest.raises(BackendError, match="is not the name of a log"):
+        repo.store.logs.update(name, lambda view: lines)
+    assert list(owner.store.logs.names("")) == []
+
+
 def redacted(line):
     """A line in the form of a redacted one, whatever it is, without its newline."""
     return '{"type":"redacted","seq":1' + line.decode()[-77:-1]
@@ -526,12 +563,14 @@ def test_an_eraser_records_and_changes_no_record(login, owner, spec):
     run = recorder.start_run(spec, agent_name="bot").run_id
     recorder.annotate(run, text="hunter2", by="ann")
     (note,) = owner.store.documents.names("notes/")
-    assert eraser.store.documents.create("erasures/a", b"x")
+    digest, line = encode_statement(compose(ErasedBlob(spec), by="er", reason="a \0 in it"))
+    record, other = f"erasures/{digest}", f"erasures/{'0' * 64}"
+    assert eraser.store.documents.create(record, line)
     for refused in (
-        lambda: eraser.store.documents.write("erasures/a", b"y"),
-        lambda: eraser.store.documents.drop("erasures/a"),
-        lambda: recorder.store.documents.create("erasures/b", b"x"),
-        lambda: recorder.store.documents.drop("erasures/a"),
+        lambda: eraser.store.documents.write(record, b"y"),
+        lambda: eraser.store.documents.drop(record),
+        lambda: recorder.store.documents.create(other, b"x"),
+        lambda: recorder.store.documents.drop(record),
         lambda: recorder.store.documents.drop(note),
         lambda: eraser.store.documents.write(note, b"forged"),
         lambda: eraser.runs.create_run(spec, RunMetadata("bot")),
@@ -539,6 +578,13 @@ def test_an_eraser_records_and_changes_no_record(login, owner, spec):
         with pytest.raises(BackendError, match=NOT_ALLOWED):
             refused()
     assert eraser.store.documents.drop(note)
+
+
+@pytest.mark.parametrize("name", ["erasures/../../x", "erasures/a", "erasing/x"])
+def test_an_eraser_gives_a_document_no_odd_name(login, owner, name):
+    with pytest.raises(BackendError, match="may not change the document"):
+        login("eraser").repo.store.documents.create(name, b"x")
+    assert name not in owner.store.documents.names("")
 
 
 @pytest.mark.parametrize("mark", ["untrusted/", "replicas/"])

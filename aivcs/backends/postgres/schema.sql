@@ -149,6 +149,15 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || log_name, 0));
 END $$;
 
+-- Names in the alphabet of `logs` can still leave a folder, or be no name to a client, and then they are
+-- in the way of every copy of the store.
+CREATE FUNCTION is_name(log_name text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+SET search_path FROM CURRENT AS $$
+BEGIN
+  RETURN log_name ~ '^(run/[A-Za-z0-9][A-Za-z0-9._-]{1,199}|release/[A-Za-z0-9][A-Za-z0-9._/-]{0,199})$'
+    AND log_name || '/' !~ '/(\.{0,2}|[^/]*\.jsonl)/';
+END $$;
+
 -- The type of a line, with the kind of an event or the status of an end; NULL if it is neither.
 CREATE FUNCTION kind_of(line bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE
 SET search_path FROM CURRENT AS $$
@@ -306,6 +315,9 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
   END IF;
   IF lines_before = 0 THEN
+    IF NOT is_name(log_name) THEN
+      RAISE EXCEPTION '% is not the name of a log', log_name USING ERRCODE = 'check_violation';
+    END IF;
     INSERT INTO logs (name) VALUES (log_name) RETURNING id INTO of_log;
   END IF;
   INSERT INTO chunks (log, after, last, prev, head, open, mark, nonce, data) VALUES (
@@ -613,25 +625,34 @@ END $$;
 
 -- Documents
 
-CREATE FUNCTION require_document(document text, removing boolean) RETURNS void LANGUAGE sql
+CREATE FUNCTION require_document(document text, removing boolean) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
-  SELECT require(
-    is_owner()
+DECLARE
+  folder text := split_part(document, '/', 1);
+  run text := 'run/' || split_part(document, '/', CASE folder WHEN 'notes' THEN 3 ELSE 2 END);
+BEGIN
+  IF is_owner() THEN
+    RETURN;
+  END IF;
+  PERFORM require(
     -- A name that no command would give is in the way of every copy of the store.
-    OR (removing OR document !~ '^(pins|notes|replicas|untrusted)/' OR document ~ ('^(pins/[0-9a-f]{64}'
-        '|notes/[A-Za-z0-9._-]{1,2}/[A-Za-z0-9][A-Za-z0-9._-]*/[0-9a-f]{64}'
-        '|(replicas|untrusted)/[A-Za-z0-9][A-Za-z0-9._-]*)$'))
-    AND ((document LIKE 'pins/%' AND (may('maintainer') OR may('recorder') OR may('promoter')
-      OR may('eraser')))
-    OR (document LIKE 'notes/%' AND CASE WHEN removing THEN may('eraser') ELSE may('recorder') END)
-    -- Marks of runs: of one's own, or of one that nobody has begun.
-    OR ((document LIKE 'replicas/%' OR document LIKE 'untrusted/%' AND NOT removing) AND may('recorder')
-      AND NOT EXISTS (SELECT FROM logs WHERE name = 'run/' || substr(document, strpos(document, '/') + 1)
-        AND begun_by <> session_user))
-    OR (document LIKE 'erasures/%' AND may('eraser') AND NOT removing)
-    OR (document LIKE 'erasing/%' AND may('eraser'))),   -- begun, and not carried out yet
-    'change the document ' || document)
-$$;
+    (removing OR document ~ ('^((pins|erasures|erasing)/[0-9a-f]{64}'
+        '|notes/[^/]{2}/[^/]+/[0-9a-f]{64}|(replicas|untrusted)/[^/]+)$')
+      AND (folder NOT IN ('notes', 'replicas', 'untrusted') OR is_name(run))
+      AND (folder <> 'notes' OR split_part(document, '/', 2) = substr(run, 5, 2)))
+    AND CASE folder
+      WHEN 'pins' THEN may('maintainer') OR may('recorder') OR may('promoter') OR may('eraser')
+      WHEN 'notes' THEN CASE WHEN removing THEN may('eraser') ELSE may('recorder') END
+      WHEN 'erasures' THEN may('eraser') AND NOT removing
+      WHEN 'erasing' THEN may('eraser')                  -- begun, and not carried out yet
+      -- Marks of runs: of one's own, or of one that nobody has begun.
+      WHEN 'replicas' THEN may('recorder')
+      WHEN 'untrusted' THEN may('recorder') AND NOT removing
+    END
+    AND (folder NOT IN ('replicas', 'untrusted')
+      OR NOT EXISTS (SELECT FROM logs WHERE name = run AND begun_by <> session_user)),
+    'change the document ' || document);
+END $$;
 
 CREATE FUNCTION version_of(data bytea) RETURNS text LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT AS $$
   SELECT coalesce(encode(sha256(data), 'hex'), '')
