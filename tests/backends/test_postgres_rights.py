@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from aivcs.api import Repository
+from aivcs.codec.sha256 import hex_digest
 from aivcs.commands.blob.rm import erase as erase_blobs
 from aivcs.commands.bundle.create import create
 from aivcs.commands.erasing import ErasureRequest, complete
@@ -20,6 +21,7 @@ from aivcs.log import chain
 from aivcs.log.redaction import redacted_line
 from aivcs.log.run_filter import RunFilter
 from aivcs.log.statement import encode_statement
+from aivcs.model.annotation import Annotation
 from aivcs.model.erasure import ErasedBlob
 from aivcs.model.release import ReleaseMetadata
 from aivcs.model.run import RunEvent, RunMetadata, RunSummary
@@ -585,6 +587,32 @@ def test_an_eraser_gives_a_document_no_odd_name(login, owner, name):
     with pytest.raises(BackendError, match="may not change the document"):
         login("eraser").repo.store.documents.create(name, b"x")
     assert name not in owner.store.documents.names("")
+
+
+def test_a_statement_is_what_its_name_says(login, owner, spec):
+    """Else it would be damage that everybody meets, and only the owner can mend."""
+    recorder, eraser = login("recorder").repo, login("eraser").repo
+    run = owner.start_run(spec, agent_name="bot").run_id
+    note = Annotation(run, "note", {"text": "a \0 in it"}, by="ann")
+    _, line = encode_statement(note)
+    for content in (
+        b"garbage",
+        b"[" * 20_000,
+        b'"a"',
+        line.replace(b'"annotation"', b'"erasure"'),
+        line.replace(run.encode(), b"another"),
+        line.replace(b'"format":1', b'"format":2'),
+        line.replace(b'"by":"ann"', b'"by":""'),
+        line.replace(b'"kind":"note"', b'"kind":"a\\u0000"'),
+        line.replace(note.created_at.encode(), b"2026-13-01T00:00:00.000000Z"),
+    ):
+        for repo, name in ((recorder, f"notes/{run[:2]}/{run}/"), (eraser, "erasures/")):
+            for digest in (hex_digest(content), "0" * 64):
+                with pytest.raises(BackendError, match="is not what its name says"):
+                    repo.store.documents.create(name + digest, content)
+    recorder.annotations.add(note)
+    assert [found.value for found in owner.annotations.of_run(run)] == [note]
+    assert not list(owner.store.inspect(frozenset({"blobs", "runs"}), lambda *_: None))
 
 
 @pytest.mark.parametrize("mark", ["untrusted/", "replicas/"])

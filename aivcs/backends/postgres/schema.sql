@@ -625,6 +625,31 @@ END $$;
 
 -- Documents
 
+-- Whether a document is the statement that its name says, as far as SQL can tell (docs/format.md).
+CREATE FUNCTION is_statement(document text, content bytea) RETURNS boolean LANGUAGE plpgsql STABLE
+SET search_path FROM CURRENT AS $$
+DECLARE
+  entry json;
+  is_note boolean := document LIKE 'notes/%';
+BEGIN
+  IF encode(sha256(content), 'hex') <> right(document, 64) THEN
+    RETURN false;
+  END IF;
+  -- Text cannot hold the one escape, wherever it is.
+  entry := replace(convert_from(content, 'UTF8'), '\u0000', '\u0001')::json;
+  RETURN coalesce(entry ->> 'type' = CASE WHEN is_note THEN 'annotation' ELSE 'erasure' END
+    AND entry ->> 'format' = '1'
+    AND entry ->> 'by' ~ '^[^\u0001-\u001f]{1,200}$'
+    AND entry ->> 'created_at' ~ '^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$'
+    AND (entry ->> 'created_at')::timestamptz IS NOT NULL
+    AND CASE WHEN is_note THEN entry ->> 'run_id' = split_part(document, '/', 3)
+        AND entry ->> 'kind' ~ '^[^\u0001-\u001f]{1,200}$'
+      ELSE entry ->> 'reason' ~ '\S' AND entry ->> 'what' IN ('event', 'log', 'logs', 'blob', 'annotation')
+      END, false);
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
+  RETURN false;
+END $$;
+
 CREATE FUNCTION require_document(document text, removing boolean) RETURNS void LANGUAGE plpgsql
 SET search_path FROM CURRENT AS $$
 DECLARE
@@ -689,6 +714,10 @@ BEGIN
     RETURN false;
   END IF;
   PERFORM require_change(found_document);
+  IF document ~ '^(notes|erasures)/' AND NOT is_owner() AND NOT is_statement(document, content) THEN
+    RAISE EXCEPTION 'the content of % is not what its name says', document
+      USING ERRCODE = 'check_violation';
+  END IF;
   INSERT INTO documents (name, data, nonce) VALUES (document, content, own_nonce)
     ON CONFLICT (name) DO UPDATE SET data = content, nonce = own_nonce,
       written_by = session_user, written_at = clock_timestamp();
