@@ -104,9 +104,9 @@ def translated(error: psycopg.Error, url: str, seconds: float) -> StorageError:
         return errors.LockTimeoutError(f"a lock of {url}", seconds)
     if state in {"42501", "25006"}:
         role = next((role for part, role in _ROLE if part in said), "ROLE")
-        way = "name the primary in the URL: this is a standby"
+        way = "it is a standby; name the primary in the URL"
         if state == "42501" and role:
-            way = f"the store's owner gives rights with the SQL of: aivcs store grants --role {role}"
+            way = f"the owner of the store gives rights: aivcs store grants --role {role} prints SQL"
         elif state == "42501":
             way = "who started it extends or completes it; a maintainer ends it: aivcs run reap"
         refusal = BackendError(f"{url}: {said}; nothing was done; {way}")
