@@ -472,6 +472,15 @@ class TestProcess:
         _, err = script("aivcs_log a", code=16, env=missing)
         assert "set TMPDIR" in err
 
+    def test_is_found_in_a_relative_folder_wherever_the_script_goes(self, script):
+        out, _ = script(
+            "aivcs_log a; aivcs_flush; echo $?; mkdir sub; cd sub; aivcs_log b; aivcs_flush; echo $?",
+            before="set -u",
+            env={"TMPDIR": os.path.relpath(script.temporary, script.aivcs.folder)},
+        )
+        assert out == "0\n0\n"
+        assert script.events == [("a", {}), ("b", {})]
+
     def test_removes_what_a_killed_one_left(self, script):
         left = (
             script.temporary / f"aivcs-{os.geteuid()}" / "4194304-1"

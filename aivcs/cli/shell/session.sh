@@ -29,6 +29,8 @@ fi
 if [[ ${_aivcs_folder-} != */*-"$$"-* ]]; then
     _aivcs_first=${BASHPID:-${sysparams[pid]-}}
     _aivcs_folder=${TMPDIR:-/tmp}/aivcs-$EUID/$_aivcs_first-$$-$RANDOM$RANDOM$RANDOM
+    # The background process is in another working directory, and the script may change its own.
+    [[ $_aivcs_folder == /* ]] || _aivcs_folder=$PWD/$_aivcs_folder
     _aivcs_server=
     _aivcs_asked=0
     _aivcs_written=0
