@@ -53,6 +53,14 @@ class TestCommit:
         spec = ("spec", "create", "--prompts", "code.py", "--git-sha", "HEAD", "--json")
         assert aivcs.ok(*spec).json["git_sha"] == head + "+dirty"
 
+    @pytest.mark.process
+    def test_is_told_as_dirty_where_the_caller_ignores_the_end_of_children(self, aivcs, git):
+        (aivcs.folder / "code.py").write_text("one\n")
+        git("add", "code.py")
+        script = f"trap '' CHLD; aivcs run start --agent a --spec {aivcs.put(b'spec')}"
+        run = aivcs.shell(script).text
+        assert aivcs.record(run)["metadata"]["git_sha"] == git("rev-parse", "HEAD") + "+dirty"
+
     def test_is_found_without_git(self, aivcs, git, tmp_path):
         (tmp_path / "bin").mkdir()
         for tool in ("bash", "env"):

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 
 import pytest
@@ -355,6 +356,19 @@ class TestGaps:
         assert [kind for kind, _ in script.events] == ["a", "events_lost"]
         assert script.events[1][1]["exit_code"] == 2
 
+    def test_of_events_that_found_no_process_are_recorded(self, script):
+        text = f"aivcs_log a || :; export AIVCS_RUN={script.run}; aivcs_finish"
+        script(text, code=12, env={"AIVCS_RUN": "0" * 32})
+        assert script.events[0][0] == "events_lost"
+        assert script.events[0][1]["exit_code"] == 12
+
+    def test_there_are_none_where_the_caller_ignores_the_end_of_children(self, script):
+        def ignore():
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+        script("aivcs_log a; aivcs_finish", preexec_fn=ignore)
+        assert script.events == [("a", {})]
+
     def test_the_pipe_is_not_where_a_logout_removes_it(self, script, tmp_path):
         runtime = tmp_path / "runtime"
         runtime.mkdir(mode=0o700)
@@ -474,7 +488,8 @@ class TestProcess:
 
     def test_is_found_in_a_relative_folder_wherever_the_script_goes(self, script):
         out, _ = script(
-            "aivcs_log a; aivcs_flush; echo $?; mkdir sub; cd sub; aivcs_log b; aivcs_flush; echo $?",
+            "aivcs_log a; aivcs_flush; echo $?; mkdir sub; cd sub\n"
+            "aivcs_log b; aivcs_flush; echo $?",
             before="set -u",
             env={"TMPDIR": os.path.relpath(script.temporary, script.aivcs.folder)},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 
 from aivcs.cli.session.own_command import own_command
 from aivcs.errors import OutcomeUnknownError, UsageError
@@ -60,6 +61,8 @@ def session(context: Context, folder: str, first: str, shell: str, run: str) -> 
 
     if not (first.isdecimal() and shell.isdecimal()):
         raise UsageError("aivcs_log calls aivcs shell-session; see: aivcs shell-init --help")
+    # Where the script's parent ignores it, the system keeps no exit code to wait for.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if run:  # said at once, rather than with the first flush
         code = _check_run(context, run)
         if code:

@@ -56,7 +56,10 @@ aivcs_log() {
     # The process is there if it has the pipe open: a number may be another's by now, and a zombie
     # still has its number.
     if [[ ! /proc/$_aivcs_server/fd/0 -ef $_aivcs_folder/in ]]; then
-        _aivcs_reach || \builtin return "$?"
+        _aivcs_reach || {
+            _aivcs_lost=$?
+            \builtin return "$_aivcs_lost"
+        }
     fi
     if [[ $# -eq 2 && $2 == - ]]; then # the payload is on standard input, which is ours alone
         _aivcs_ask sync || \builtin return "$?"
