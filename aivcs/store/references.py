@@ -13,7 +13,7 @@ import re
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from aivcs.errors import BackendError, NotFoundError
+from aivcs.errors import BackendError, IntegrityError, NotFoundError
 from aivcs.log import chain
 from aivcs.log.annotation import FOLDER
 from aivcs.model.digest import ContentDigest
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from aivcs.repository import Repository
+    from aivcs.store.driver import Backend
 
 _CHUNK = 1 << 18
 """Bytes of a blob searched at once."""
@@ -41,6 +42,23 @@ _IS_DIGIT = bytes(ord("x") if byte in b"0123456789abcdefABCDEF" else 0 for byte 
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, with which JSON should not begin, but sometimes does."""
 _SEQ = re.compile(rb'\{"type":"event","seq":(\d+),')
+
+
+def require_log_folders(store: Backend) -> None:
+    """Requires the folders of all logs, before anything goes because no log refers to it.
+
+    Raises:
+        IntegrityError: One is absent: what its logs refer to, if it had any, is not known.
+    """
+    absent: list[str] = getattr(store.logs, "absent_folders", list)()
+    if absent:
+        what = f"{' and '.join(f'{name}/' for name in absent)} of {store.url}"
+        raise IntegrityError.of(
+            f"{what} {'is' if len(absent) == 1 else 'are'} missing, so it is not known what the "
+            "logs there refer to; nothing was deleted. Restore or mount what was moved or lost; "
+            "if there never was a log, make the empty folders: aivcs init",
+            what,
+        )
 
 
 class ReachableSet:

@@ -306,6 +306,16 @@ class TestWhatStopsIt:
         log.mkdir()
         return 16
 
+    def move_the_folder_of_runs(self, aivcs):
+        aivcs.begin()
+        (aivcs.store / "runs").rename(aivcs.folder / "elsewhere")
+        return 14
+
+    def move_the_folder_of_releases(self, aivcs):
+        aivcs.ok("release", "promote", "bot", aivcs.put(b"first"))
+        (aivcs.store / "releases").rename(aivcs.folder / "elsewhere")
+        return 14
+
     def spoil(self, aivcs, content, changed):
         from hashlib import sha256
 
@@ -329,6 +339,30 @@ class TestWhatStopsIt:
         with unchanged:
             assert aivcs("gc", code=code).complaint
             assert aivcs("gc", "--dry-run", code=code).complaint
+
+    def test_a_missing_folder_of_logs_until_it_is_restored_or_made(self, aivcs, old, unchanged):
+        digest = aivcs.put(GARBAGE)
+        old()
+        for name in ("runs", "releases"):
+            (aivcs.store / name).rmdir()
+        with unchanged:
+            assert "aivcs init" in aivcs("gc", code=14).complaint
+            assert "aivcs init" in aivcs("blob", "rm", digest, code=14).complaint
+            found = aivcs.ok("verify").out
+            assert b"\truns\t" in found and b"\treleases\t" in found, found
+        aivcs.ok("init")
+        assert aivcs.ok("verify").out == b""
+        assert gone(aivcs.ok("gc")) == {digest}
+
+    def test_the_loss_of_releases_so_far_that_no_run_is_pruned(self, aivcs, unchanged):
+        for _ in range(2):
+            aivcs.ok("run", "finish", aivcs.begin(), "--exit-code", "0")
+        (aivcs.store / "releases").rmdir()
+        prune = ("run", "prune", "--keep-last", "1", "--max", "1", "--reason", "old")
+        with unchanged:
+            assert "releases/" in aivcs(*prune, code=14).complaint
+        aivcs.ok("init")
+        aivcs.ok(*prune)
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
     def test_a_folder_that_cannot_be_looked_into(self, aivcs, old):

@@ -22,6 +22,7 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
         UsageError: An operand is not a whole digest.
         NotFoundError: A blob is not in the store, unless forced.
         ConflictError: Something refers to a blob, unless forced.
+        IntegrityError: What refers to blobs is not known, unless forced.
     """
     wanted = _whole(digests)
     if force:
@@ -31,9 +32,10 @@ def rm(repo: "Repository", digests: "Sequence[str]", *, force: bool = False) -> 
                 repo.unpin(digest)
                 repo.blobs.delete(digest)
         return
-    from aivcs.store.references import ReachableSet
+    from aivcs.store.references import ReachableSet, require_log_folders
 
     reachable = ReachableSet(repo)
+    require_log_folders(repo.store)
     _require_removable(repo, wanted, reachable)  # reads everything before writers are locked out
     with repo.store.objects.removal() as removal:
         _require_removable(repo, wanted, reachable)

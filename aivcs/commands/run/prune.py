@@ -14,6 +14,7 @@ from aivcs.commands.run.rm import erased_log, records_of
 from aivcs.commands.store.clock import agreed_now
 from aivcs.errors import ConflictError, RunNotFoundError, UsageError
 from aivcs.store.erasing import erasing
+from aivcs.store.references import require_log_folders
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -80,7 +81,8 @@ def prune(
     Raises:
         UsageError: There is no rule, or the reason is empty.
         ConflictError: More runs than allowed would be erased, or the store cannot erase.
-        IntegrityError: A release log is damaged, so that it is not known what stands.
+        IntegrityError: A release log is damaged, or all are missing, so that it is not known what
+            stands.
         BackendError: The store's clock and this machine's differ too much to tell what is old.
         StorageError: Something could not be erased; what is recorded is completed later.
     """
@@ -98,6 +100,8 @@ def prune(
     kept = len(chosen) - len(runs)
     limit = len(arrivals) // _SHARE if most is None else most
     targets = list(_ended(repo, runs))
+    if targets and not force:
+        require_log_folders(repo.store)
     if len(targets) > limit:
         raise ConflictError(
             f"{len(targets)} of {len(arrivals)} runs would be erased, and without a number at "

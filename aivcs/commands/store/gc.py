@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aivcs.commands.store.clock import agreed_now
 from aivcs.errors import IntegrityError, LockTimeoutError, NotFoundError, UsageError
 from aivcs.model.digest import ContentDigest
-from aivcs.store.references import ReachableSet, digests_in_blob
+from aivcs.store.references import ReachableSet, digests_in_blob, require_log_folders
 from aivcs.util.disk_map import DiskMap, DiskStack
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def collect(
 
     Raises:
         UsageError: The grace period is negative.
-        IntegrityError: A log or a referring blob is damaged: it could refer to anything.
+        IntegrityError: A log or a referring blob is damaged, or the folder of all runs or releases
+            is missing: it could refer to anything.
         LockTimeoutError: Other processes hold the store for too long.
         BackendError: A log or a blob cannot be read or removed.
     """
@@ -65,6 +66,8 @@ def collect(
     reachable = ReachableSet(repo)
     _read(reachable)
     garbage = _parents_last(repo, _unwanted(repo, reachable, moment))
+    if garbage:
+        require_log_folders(repo.store)
     if dry_run:
         while garbage:
             blob = _removed(garbage.pop())

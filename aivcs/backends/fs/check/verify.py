@@ -28,6 +28,7 @@ from aivcs.backends.fs import layout
 from aivcs.backends.fs.check import repair
 from aivcs.backends.fs.check.finding import (
     abandoned,
+    absent_folder,
     missing_pin,
     out_of_place,
     unlistable,
@@ -40,6 +41,7 @@ from aivcs.backends.fs.check.report import message, tasks
 from aivcs.backends.fs.check.workers import ordered_map
 from aivcs.backends.fs.documents import FileDocuments
 from aivcs.backends.fs.folder import is_abandoned
+from aivcs.backends.fs.logs import FileLogDriver
 from aivcs.backends.fs.scan import Scanner
 from aivcs.errors import OutcomeUnknownError, StorageError, UsageError
 from aivcs.store.erasures import DocumentErasures
@@ -185,6 +187,9 @@ class _Verifier:
                 if not errors[layout.QUARANTINE]:
                     yield from self._quarantined()
                 yield from self._placed(self._scanner.objects(), self._objects.judge_object)
+        for name in FileLogDriver(self._folder).absent_folders():
+            if name in sections and any(self._scanner.entries(layout.OBJECTS)):
+                yield message(absent_folder(name))
         if "runs" in sections:
             yield from self._placed(self._scanner.runs(), self._logs.judge_run)
         if "releases" in sections:

@@ -44,6 +44,11 @@ class FileLogDriver:
 
         return log_names(self._folder, prefix, strict=strict)
 
+    def absent_folders(self) -> "list[str]":
+        """Returns the folders of logs that are absent: empty ones that git left out, or lost."""
+        folders = (layout.RUNS, layout.RELEASES)
+        return [name for name in folders if not os.path.lexists(self._folder.path(name))]
+
     def where(self, name: str) -> str:
         """As `LogDriver.where`: the path below the store."""
         return layout.log_path(name)
