@@ -90,9 +90,9 @@ class LogDriver(Protocol):
 
     A log exists from its first line on; a crash may leave traces of a log that does not exist.
 
-    A driver whose folders can get lost has a method `absent_folders`, which returns those that are
-    absent. One whose store is a round trip away may have an attribute `stream_ahead`: the bytes of a
-    stream of events to collect at most while a batch of it is being stored, in another thread.
+    A driver whose store is a round trip away may have an attribute `stream_ahead`: the bytes of a
+    stream of events to collect at most while a batch of it is being stored, in another thread. One
+    whose folders can get lost has a method `absent_folders`, which returns the absent ones.
     """
 
     def names(self, prefix: str = "", *, strict: bool = True) -> Iterator[str]:

@@ -2,14 +2,22 @@
 
 from os import urandom
 
-from aivcs.errors import IntegrityError
+from aivcs.errors import IntegrityError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aivcs.store.driver import Documents
+    from aivcs.store.finding import Finding
 
 _NAME = "id"
 """Name of the document with the id: 32 hexadecimal digits and a newline. Old versions ignore it."""
+_PROBLEM = "is damaged: it does not hold the 32 hexadecimal digits by which a store is known"
+_REMEDY = (
+    "restore it from a backup or a copy of the folder; if there is none, remove it, and trust the "
+    "new id that the store gets then: aivcs trust STORE"
+)
 
 
 def is_store_id(value: object) -> bool:
@@ -25,7 +33,21 @@ def stored_id(documents: "Documents") -> str | None:
         BackendError: The id cannot be read.
     """
     found = documents.read(_NAME)
-    return None if found is None else _parsed(found[0])
+    return None if found is None else _parsed(documents, found[0])
+
+
+def inspect(documents: "Documents") -> "Iterator[Finding]":
+    """Yields a finding if the id of a store is damaged or cannot be read."""
+    from aivcs.log.verify_run import DAMAGE
+    from aivcs.store.finding import Finding
+    from aivcs.store.statements import problem_of
+
+    try:
+        stored_id(documents)
+    except IntegrityError:
+        yield Finding(DAMAGE, _NAME, None, f"it {_PROBLEM}", _REMEDY)
+    except StorageError as error:
+        yield problem_of(_NAME, error, _REMEDY)
 
 
 def identify(documents: "Documents") -> str:
@@ -39,10 +61,11 @@ def identify(documents: "Documents") -> str:
     if found is None:
         documents.create(_NAME, urandom(16).hex().encode() + b"\n")
         found = documents.read(_NAME)  # if two processes make one at once, the first counts
-    return _parsed(b"" if found is None else found[0])
+    return _parsed(documents, b"" if found is None else found[0])
 
 
-def _parsed(data: bytes) -> str:
+def _parsed(documents: "Documents", data: bytes) -> str:
     if len(data) != 33 or data[:32].strip(b"0123456789abcdef"):
-        raise IntegrityError.of(f"the store's id is damaged: {data[:40]!r}", _NAME)
+        where = getattr(documents, "where", "the document {}".format)(_NAME)
+        raise IntegrityError.of(f"{where} {_PROBLEM}; {_REMEDY}", where)
     return data[:32].decode()

@@ -1,11 +1,16 @@
-"""A verification reads every annotation and every erasure, and blames none for a store away."""
+"""A verification reads the id, annotations and erasures, and blames none for a store away."""
 
 import pytest
 
+from aivcs.backends.memory import MemoryBackend
+from aivcs.commands.store.verify import verify
 from aivcs.errors import IntegrityError, StorageError
-from aivcs.store import annotations, erasures
+from aivcs.repository import Repository
+from aivcs.store import annotations, erasures, identity
+from aivcs.store.finding import PARTS
 
 NAME = {annotations: f"notes/ab/ab{'0' * 6}/{'0' * 64}", erasures: f"erasures/{'0' * 64}"}
+NAME[identity] = "id"
 
 
 class Documents:
@@ -37,7 +42,7 @@ def test_a_store_that_is_away_is_no_damage(kind):
         inspect(kind, AwayError("nobody answers"))
 
 
-@pytest.mark.parametrize("kind", NAME, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [annotations, erasures], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
@@ -49,3 +54,26 @@ def test_one_that_cannot_be_read_is_damage(kind, error, problem):
     (found,) = inspect(kind, error)
     assert found.where == NAME[kind]
     assert found.problem == problem
+
+
+@pytest.mark.parametrize("content", [b"", b"0" * 31 + b"\n", b"X" * 32 + b"\n", b"\xff\0"])
+def test_a_damaged_id_is_found_and_every_refusal_names_the_file(aivcs, content):
+    path = aivcs.store / "id"
+    path.write_bytes(content)
+    (found,) = aivcs("verify", "--json", code=14).json_lines
+    assert (found["severity"], found["where"]) == ("damage", "id")
+    for words in ("clone SELF copy", "init --link SELF linked", "trust SELF"):
+        complaint = aivcs(*words.replace("SELF", str(aivcs.store)).split(), code=14).complaint
+        assert str(path) in complaint, complaint
+        assert "backup" in complaint, complaint
+        assert "b'" not in complaint, complaint
+    path.unlink()
+    aivcs.ok("trust", aivcs.store)
+    assert aivcs.ok("verify").out == b""
+
+
+def test_a_damaged_id_of_a_store_of_another_kind_is_found():
+    store = Repository(MemoryBackend())
+    store.store.documents.write("id", b"spoiled")
+    (found,) = verify(store, frozenset(PARTS), lambda *_: None)
+    assert (found.severity, found.where) == ("damage", "id")

@@ -23,6 +23,10 @@ class FileDocuments:
         """Takes the store's folder."""
         self._folder = folder
 
+    def where(self, name: str) -> str:
+        """Returns the path of a document, for messages."""
+        return self._folder.path(name)
+
     def read(self, name: str) -> "tuple[bytes, str] | None":
         """As `Documents.read`."""
         data = self._folder.read_file(name)

@@ -30,8 +30,8 @@ def verify(
 ) -> Iterator[Finding]:
     """Reads all of some sections of a store and yields the damage.
 
-    For a whole store, also yields missing blobs of live specs. With the runs come the records of
-    what was erased on purpose, and what is recorded, but not carried out.
+    For a whole store, also yields missing blobs of live specs, and a damaged id. With the runs come
+    the records of what was erased on purpose, and what is recorded, but not carried out.
 
     Args:
         repo: The repository.
@@ -48,8 +48,9 @@ def verify(
     found = repo.store.inspect(parts, progress, repair=repair)
     if parts == {"blobs", "runs", "releases"}:
         from aivcs.commands.store.missing import verify as verify_parts
+        from aivcs.store.identity import inspect as inspect_identity
 
-        found = verify_parts(repo, found)
+        found = chain(verify_parts(repo, found), inspect_identity(repo.store.documents))
     if "runs" in parts:
         from aivcs.store.annotations import inspect as inspect_annotations
         from aivcs.store.erasures import inspect as inspect_erasures

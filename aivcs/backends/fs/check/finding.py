@@ -73,9 +73,8 @@ def abandoned(where: str) -> Finding:
 
 def absent_folder(name: str) -> Finding:
     """Returns the finding for an absent folder of logs in a store with blobs."""
-    problem = f"the folder of all {name} is missing; git leaves out an empty one, but it may be lost"
     fix = "restore or mount it if it had logs; else aivcs init makes it; until then gc is refused"
-    return notice(name, problem, fix)
+    return notice(name, f"the folder of all {name} is missing; git leaves out an empty one", fix)
 
 
 def out_of_place(where: str, mode: int, is_place: bool = False) -> Finding:
