@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import time
 
 import pytest
@@ -178,6 +179,20 @@ class TestAwayStores:
         done = here("push", "--timeout", "0.00001", code=16)
         assert "took longer" in done.complaint
         here.ok("push")
+
+    @pytest.mark.parametrize("listens", [False, True], ids=["refused", "never answered"])
+    def test_the_time_is_limited_where_a_server_cannot_be_reached(self, here, listens):
+        pytest.importorskip("psycopg")
+        record(here)
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            if listens:
+                held.listen()
+            url = f"postgresql://127.0.0.1:{held.getsockname()[1]}/x"
+            done = here("push", url, "--timeout", "0.5", code=16)
+            assert f"pushing to {url} took longer than 0.5 s" in done.err.decode()
+            done = here.ok("push", url, "--timeout", "0.5", "--or-bundle", "runs.tar")
+            assert "not pushed" in done.err.decode()
 
 
 class TestSelections:

@@ -103,6 +103,7 @@ def push(
 
     if or_bundle == "":
         raise UsageError("the FILE of --or-bundle is empty; is a variable unset?")
+    context.time_limit = timeout
     repo = context.repository()
     to = find_remote(context, remote)
     chosen = selected(context, repo, runs, limit, filters)

@@ -35,7 +35,8 @@ class Context:
         opened: The repository that was opened last, if any.
         acting: The store at which the command acts instead, as the home of a release; or None.
         spool: The spool in which `recorder` records, or None.
-        patience: Seconds of retries before a store cannot be reached; None: as configured.
+        patience: Seconds of retries, untold, before a store cannot be reached; None: as configured.
+        time_limit: Seconds that the call may take, and so its retries, or None.
         keeps_apart: Whether a store is opened without the separate store of its blobs, as the
             commands do that read or change the setting `blobs`.
     """
@@ -55,6 +56,7 @@ class Context:
         self.acting: Repository | None = None
         self.spool: Spool | None = None
         self.patience: float | None = None
+        self.time_limit: float | None = None
         self.keeps_apart = False
         self._own: bytes | None = None
         self._folder = ""
@@ -540,8 +542,9 @@ class Context:
         if "://" in store:
             if self.patience is None:
                 settings.remote.notify = self._warn_once
-            else:
-                settings.remote.timeout = min(settings.remote.timeout, self.patience)
+            for limit in (self.patience, self.time_limit):
+                if limit is not None:
+                    settings.remote.timeout = min(settings.remote.timeout, limit)
         if self.keeps_apart:
             settings.blobs = ""
         if settings.blobs and not is_typed:

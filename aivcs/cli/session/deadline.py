@@ -22,6 +22,10 @@ class LateError(BackendError):
     """The time is up; what was copied until then is there, and copying again goes on."""
 
 
+class _Alarm(BaseException):
+    """The time is up: no error of a store, which code within the block may catch and go on."""
+
+
 @contextmanager
 def deadline(
     seconds: float | None,
@@ -51,12 +55,16 @@ def deadline(
         return
 
     def ring(*_: object) -> None:
-        raise error(f"{what} took longer than {seconds:g} s; {advice}")
+        raise _Alarm
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _Alarm:
+        raise error(f"{what} took longer than {seconds:g} s; {advice}") from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
