@@ -106,7 +106,7 @@ def translated(error: psycopg.Error, url: str, seconds: float) -> StorageError:
         role = next((role for part, role in _ROLE if part in said), "ROLE")
         way = "it is a standby; name the primary in the URL"
         if state == "42501" and role:
-            way = f"the owner of the store gives rights: aivcs store grants --role {role} prints SQL"
+            way = f"the owner gives rights with the SQL of: aivcs store grants --role {role}"
         elif state == "42501":
             way = "who started it extends or completes it; a maintainer ends it: aivcs run reap"
         refusal = BackendError(f"{url}: {said}; nothing was done; {way}")
