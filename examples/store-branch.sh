@@ -23,7 +23,7 @@ fetch)
 save)
     aivcs --store store/.aivcs verify
     # The store's own .gitignore keeps it out of a commit that did not mean it, hence -f.
-    git -C store add -f -- .aivcs ':!.aivcs/index.sqlite*' ':!.aivcs/tmp'
+    git -C store add -f -- .aivcs ':!.aivcs/*.sqlite*' ':!.aivcs/tmp'
     git -C store -c user.name=aivcs -c user.email=aivcs@localhost commit -q --allow-empty -m "$2"
     git -C store push -q "${AIVCS_PUSH_URL:-origin}" "HEAD:refs/heads/$branch"
     ;;

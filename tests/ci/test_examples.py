@@ -346,6 +346,18 @@ class TestStoreBranch:
         assert "rejected" in late.stderr
         assert project.saved().ok("blob", "ls").lines == first
 
+    def test_no_index_is_saved(self, project):
+        project.publish()
+        use = """
+            aivcs -C store config set search.index always
+            echo hello | aivcs -C store run exec --agent a --spec-file ../agent/spec.json -- cat
+            aivcs -C store run list && aivcs -C store run search hello
+            ls store/.aivcs/texts.sqlite && bash ci/store.sh save 1
+        """
+        done = project.bash(f"bash ci/store.sh fetch\n{use}", {})
+        assert done.returncode == 0, done
+        assert not [*project.saved().store.glob("*.sqlite")]
+
     def test_an_origin_that_cannot_be_reached_begins_no_new_store(self, project):
         project.publish()
         done = project.bash("git remote set-url origin /nonexistent; bash ci/store.sh fetch", {})
