@@ -4,6 +4,7 @@ import os
 from stat import S_ISDIR, S_ISREG
 
 from aivcs.errors import BackendError, UsageError
+from aivcs.util.writing import require_outside_stores, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ def write_file(path: str, pieces: "Iterable[str | bytes]", *, is_private: bool =
         is_private: Whether a new file is for its owner alone.
 
     Raises:
-        UsageError: The path is a folder.
+        UsageError: The path is a folder, or in a store.
         BackendError: The file cannot be written.
     """
+    require_outside_stores(path)
     try:
         mode: int | None = os.stat(path).st_mode
     except FileNotFoundError:
@@ -59,8 +61,6 @@ def _copy(
     mode: "int | None" = None,
     is_private: bool = False,
 ) -> None:
-    from aivcs.util.writing import write_all
-
     source = iter(pieces)
     try:
         fd = os.open(path, flags | os.O_CLOEXEC, 0o600 if is_private else 0o666)

@@ -19,7 +19,7 @@ from aivcs.specs.folder import digest_files, digest_part, find_part, open_regula
 from aivcs.specs.manifest import TREE, File, check_files
 from aivcs.specs.spec import Part, parts_of, read
 from aivcs.specs.work_tree import modes_in_index
-from aivcs.util.writing import write_blob
+from aivcs.util.writing import require_outside_stores, write_blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
             everything in it.
 
     Raises:
-        UsageError: The blob is not a spec.
+        UsageError: The blob is not a spec, or the folder is in a store.
         NotFoundError: The spec, or a blob that it names, is not in the store; nothing was written.
         SerializationError: A manifest is not safe to follow; nothing was written.
         ConflictError: A different file exists, without `force`; nothing was written.
@@ -75,6 +75,7 @@ def checkout(repo: Repository, spec: str, folder: str, *, force: bool = False) -
         _require_stored(repo, part)
     pieces = list(_pieces(parts))
     try:
+        require_outside_stores(folder)
         _require_apart(folder, pieces)
         wanted = [piece for piece in pieces if not _is_there(folder, piece, force)]
         if wanted:

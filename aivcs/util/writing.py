@@ -2,6 +2,8 @@
 
 import os
 
+from aivcs.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -9,6 +11,35 @@ if TYPE_CHECKING:
 
 PIECE = 256 << 10
 """Bytes of a blob read at once: few enough to stay in a processor's cache."""
+
+
+def store_around(path: "str | bytes") -> "str | None":
+    """Returns the folder of the store that a path is, or is in, links resolved; None if in none."""
+    at = os.path.realpath(os.fsdecode(path))
+    while at != "/":
+        if at.endswith("/.aivcs") or os.path.isdir(f"{at}/objects"):
+            try:
+                fd = os.open(f"{at}/format", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                with open(fd, "rb") as file:
+                    if file.read(64).strip().isdigit():
+                        return at
+            except OSError:
+                pass  # no file, so no store
+        at = os.path.dirname(at)
+    return None
+
+
+def require_outside_stores(path: "str | bytes") -> None:
+    """Refuses to write to a path in a store: its files are written by its own backend alone.
+
+    Raises:
+        UsageError: The path is, or is in, the folder of a store, links resolved.
+    """
+    if store := store_around(path):
+        raise UsageError(
+            f"{os.fsdecode(path)!a} is in the store {store!a}, whose files nothing else may "
+            "replace; name a place outside of it"
+        )
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:

@@ -150,3 +150,44 @@ def test_the_same_command_runs_as_a_module(aivcs):
 )
 def test_a_mistake_names_the_help_of_the_command_it_was_made_in(aivcs, words, command):
     assert f"(see: {command})" in aivcs(*words, code=2).complaint
+
+
+class TestInAStore:
+    """What is written by name never replaces, or adds to, the files of a store."""
+
+    COMMANDS = (
+        "blob get DIGEST -o IN/format",
+        "bundle create IN/id",
+        "run exec --agent bot --spec DIGEST --id-file IN/id -- true",
+        "run start --agent bot --spec DIGEST --dotenv IN/id",
+        "run export RUN --format otlp -o IN/config.toml",
+        "run export RUN --format sqlite -o IN/config.toml",
+        "report -o IN/tmp/report.html",
+        "spec checkout SPEC IN --force",
+        "spec checkout SPEC IN/new",
+        "release checkout bot IN/objects",
+        "release watch --once --state IN/new bot --exec true",
+        "skill --install IN",
+    )
+
+    @pytest.mark.parametrize("place", ["store", "link"])
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_nothing_is_written(self, aivcs, unchanged, command, place):
+        prompt = aivcs.folder / "config.toml"
+        prompt.write_text("other = 1\n")
+        spec = aivcs.ok("spec", "create", "--prompts", "config.toml").text
+        aivcs.ok("release", "promote", "bot", spec)
+        (aivcs.folder / "link").symlink_to(aivcs.store)
+        names = {"DIGEST": aivcs.put(b"1\n"), "SPEC": spec, "RUN": aivcs.begin()}
+        inside = str(aivcs.store if place == "store" else aivcs.folder / "link")
+        words = [names.get(word, word).replace("IN", inside) for word in command.split()]
+        with unchanged:
+            # That of exec is not to pass for its command's.
+            complaint = aivcs(*words, code=125 if words[1] == "exec" else 2).complaint
+        assert f"in the store '{aivcs.store}'" in complaint, complaint
+
+    def test_beside_one_all_is_as_ever(self, aivcs):
+        (aivcs.folder / "format").write_text("1\n")  # a name that others use, too
+        digest = aivcs.put(b"content")
+        aivcs.ok("blob", "get", digest, "-o", "got")
+        assert (aivcs.folder / "got").read_bytes() == b"content"

@@ -10,6 +10,7 @@ from aivcs.backends.fs.folder import Folder
 from aivcs.errors import BackendError
 from aivcs.store.identity import identify
 from aivcs.store.settings import Settings
+from aivcs.util.writing import store_around
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,21 +101,11 @@ def _require_owner(path: str) -> None:
 
 def _require_outside(path: str) -> None:
     """Refuses to make a store inside another one."""
-    above = os.path.dirname(os.path.realpath(path))
-    while above != "/":
-        if _is_store(above):
-            raise errors.UsageError(
-                f"{above} is a store, and no store can be inside of one; "
-                f"give the folder that is to have one: aivcs init {os.path.dirname(above)}"
-            )
-        above = os.path.dirname(above)
-
-
-def _is_store(path: str) -> bool:
-    try:
-        return os.path.isdir(f"{path}/objects") and (read_format(path) or "").isdecimal()
-    except BackendError:
-        return False
+    if above := store_around(os.path.dirname(os.path.realpath(path))):
+        raise errors.UsageError(
+            f"{above} is a store, and no store can be inside of one; "
+            f"give the folder that is to have one: aivcs init {os.path.dirname(above)}"
+        )
 
 
 def _complete_attributes(folder: Folder) -> None:

@@ -30,7 +30,9 @@ def skill(context: Context, folder: str | None, force: bool) -> None:
         raise UsageError("the DIR of --install is empty; is a variable unset?")
     path = os.path.join(folder, "aivcs", SKILL)
     from aivcs.commands.output_file import write_file
+    from aivcs.util.writing import require_outside_stores
 
+    require_outside_stores(path)
     try:
         if os.path.lexists(path):
             with open(path, encoding="utf-8", errors="replace") as file:

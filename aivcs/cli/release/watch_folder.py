@@ -20,6 +20,7 @@ from aivcs.errors import BackendError, LockTimeoutError, SerializationError, Usa
 from aivcs.model.run import RunOwner
 from aivcs.trace.liveness import ALIVE, judge_owner
 from aivcs.trace.process_identity import find_process, here, owner_of
+from aivcs.util.writing import require_outside_stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class WatchFolder:
             raise UsageError("the DIR of --state is empty; is a variable unset?")
         self._folder, self._name = folder, name
         try:
+            require_outside_stores(folder)
             os.makedirs(folder, exist_ok=True)
             self._fd = os.open(self._path(_LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except ValueError:

@@ -4,6 +4,7 @@ import os
 from stat import S_ISREG
 
 from aivcs.errors import BackendError, UsageError
+from aivcs.util.writing import require_outside_stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class CiFile:
         """Opens a file, and creates it if it is missing.
 
         Raises:
-            UsageError: The path is empty.
+            UsageError: The path is empty, or in a store.
             BackendError: The file cannot be written.
         """
         if not path:
@@ -33,6 +34,7 @@ class CiFile:
         self.is_for_steps = is_for_steps
         self._path = path
         try:
+            require_outside_stores(path)
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except (OSError, ValueError) as error:
             raise self._failed(error) from error

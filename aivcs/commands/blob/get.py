@@ -47,23 +47,23 @@ def get_to_file(repo: "Repository", digest: str, path: str) -> None:
     Raises:
         NotFoundError: No blob has this digest.
         IntegrityError: The stored data is damaged.
+        UsageError: The path is in a store.
         BackendError: The file cannot be written.
     """
+    from aivcs.util.writing import require_outside_stores, write_all
+
     whole = repo.resolve_digest(digest)
+    require_outside_stores(path)
     try:
         mode = _mode_of(path)
         if mode is None or S_ISREG(mode):
             if mode is not None and (descriptor := _descriptor_of(path)) is not None:
-                from aivcs.util.writing import write_all
-
                 for chunk in get(repo, whole):
                     write_all(descriptor, chunk)
                 return
             with repo.blobs.open(whole) as stream:
                 _replace_file(os.path.realpath(path), stream, mode)
         else:  # a pipe or a device cannot be replaced, only written to
-            from aivcs.util.writing import write_all
-
             with open(path, "wb", buffering=0) as out:
                 for chunk in get(repo, whole):
                     write_all(out.fileno(), chunk)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aivcs.errors import BackendError, UsageError
 from aivcs.sync.bundle import BundleWriter
-from aivcs.util.writing import sync_folder
+from aivcs.util.writing import require_outside_stores, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,10 +42,11 @@ def create(
         progress: Called with the number of bytes that were written.
 
     Raises:
-        UsageError: The path is a folder, a device or a pipe.
+        UsageError: The path is a folder, a device, a pipe, or in a store.
         IntegrityError: Something of it is damaged.
         BackendError: Something cannot be read, or the file cannot be written.
     """
+    require_outside_stores(path)
     mode = _mode_of(path)
     target = os.path.realpath(path)
     # A name of its own: two that write to one file at once must not write into each other's.

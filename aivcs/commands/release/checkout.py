@@ -21,7 +21,7 @@ from aivcs.commands.release.vet import require_deployable
 from aivcs.errors import BackendError, ConflictError, LockTimeoutError, UsageError
 from aivcs.model.digest import is_hex
 from aivcs.specs.checkout import FORCE_HINT, checkout as write_spec
-from aivcs.util.writing import sync_folder
+from aivcs.util.writing import require_outside_stores, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +81,7 @@ def checkout(
     repo.require_store_of(name)
     versions = os.path.join(folder, _VERSIONS)
     try:
+        require_outside_stores(versions)
         link = os.path.join(folder, _LINK)
         if os.path.lexists(link) and not os.path.islink(link):
             raise ConflictError(f"{link!a} is there and is not a link; move it away")

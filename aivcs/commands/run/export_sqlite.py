@@ -17,6 +17,7 @@ from aivcs.formats.write.run import as_words, usage_of
 from aivcs.model.timestamp import Timestamp
 from aivcs.trace.exchanges import exchanges
 from aivcs.trace.timeline import CALL, RESULT
+from aivcs.util.writing import require_outside_stores
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,11 +74,12 @@ def export_sqlite(repo: Repository, runs: Iterable[str], path: str) -> int:
 
     Raises:
         RunNotFoundError: No run has this id.
-        UsageError: The path is a folder, a device or a pipe.
+        UsageError: The path is a folder, a device, a pipe, or in a store.
         BackendError: The file cannot be written.
         IntegrityError: Something that is read is damaged.
     """
     ids = resolve(repo, runs)
+    require_outside_stores(path)
     if os.path.isdir(path):
         raise UsageError(f"{path!a} is a folder; name a file")
     if os.path.exists(path) and not os.path.isfile(path):
