@@ -51,7 +51,7 @@ class HybridBackend:
             ConflictError: The latter has the blobs of another store, or runs and releases.
         """
         self._store = store
-        self._blobs = blobs
+        self._blobs = self.blob_store = blobs
         blobs.referring = self
         self.logs: Any = HybridLogs(store.logs, blobs.logs)
         self.documents: Documents = store.documents
@@ -75,11 +75,6 @@ class HybridBackend:
     def url(self) -> str:
         """As `Backend.url`: that of the store with the logs, which names the other."""
         return self._store.url
-
-    @property
-    def blob_store(self) -> Backend:
-        """The open store for the blobs, whose URL the settings of the other have."""
-        return self._blobs
 
     @property
     def settings(self) -> Settings:

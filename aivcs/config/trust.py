@@ -163,16 +163,8 @@ def add(store: str, store_id: str, *, environment: Mapping[str, str] = os.enviro
     _set(store, store_id, environment)
 
 
-def add_opened(
-    place: str | None, store: Backend, *, environment: Mapping[str, str] = os.environ
-) -> None:
-    """Adds an open store that the user named, and the place of its blobs, as `add` does.
-
-    Args:
-        place: Its URL or absolute path; None if it needs no trust itself.
-        store: The store.
-        environment: The environment variables, which say where the user's file is.
-    """
+def add_opened(place: str | None, store: Backend, *, environment: Mapping[str, str]) -> None:
+    """Adds an open store, unless its place is None, and the place of its blobs, as `add` does."""
     if place is not None:
         add(place, identify(store.documents), environment=environment)
     blobs: Backend | None = getattr(store, "blob_store", None)

@@ -189,8 +189,9 @@ class TestAwayStores:
             if listens:
                 held.listen()
             url = f"postgresql://127.0.0.1:{held.getsockname()[1]}/x"
-            done = here("push", url, "--timeout", "0.5", code=16)
-            assert f"pushing to {url} took longer than 0.5 s" in done.err.decode()
+            done = here("push", url, "--timeout", "0.5")
+            assert done.code in {16, 75}  # the time is up, or the last attempt before that failed
+            assert "60 s" not in done.err.decode()  # of remote.timeout
             done = here.ok("push", url, "--timeout", "0.5", "--or-bundle", "runs.tar")
             assert "not pushed" in done.err.decode()
 

@@ -274,10 +274,7 @@ def _tell_not_applied(context: Context, outcomes: Iterable[Copied]) -> None:
     if number:
         context.warn(
             f"aivcs: warning: {count(number, 'erasure')} there would erase something here, and "
-            "was not applied: aivcs pull --apply-erasures"
-            if number == 1
-            else f"aivcs: warning: {count(number, 'erasure')} there would erase something here, "
-            "and were not applied: aivcs pull --apply-erasures"
+            f"{'was' if number == 1 else 'were'} not applied: aivcs pull --apply-erasures"
         )
 
 
@@ -286,7 +283,7 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
     from aivcs.cli.remote.find import Remote
     from aivcs.cli.render.progress import Bar
     from aivcs.commands.bundle.verify import require_heads
-    from aivcs.commands.remote.clone import Clone, finish, prepare
+    from aivcs.commands.remote.clone import CLONING, Clone, prepare
     from aivcs.commands.store.init import init
     from aivcs.config import trust
 
@@ -307,7 +304,7 @@ def clone(context: Context, source: str, folder: str, as_json: bool) -> int:
         work = Clone(other, target, remembers=heads is None, progress=bar.advance)
         code = print_copied(context, work.run(), bar, as_json=as_json, dry_run=False)
     if heads is not None and not code:
-        finish(target)
+        target.store.documents.drop(CLONING)
     context.write(f"{shown(target.path)}\n" if not as_json else "")
     context.flush()
     return _conclude(context, work.copy, "clone", f"from {remote.shown}", code, as_json, False)

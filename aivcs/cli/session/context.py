@@ -235,10 +235,7 @@ class Context:
     def open_named(self, store: str, *, is_typed: bool | None = None) -> "Repository":
         """Opens a store by URL or absolute path; does not check owner, trust or id.
 
-        Args:
-            store: The store.
-            is_typed: Whether the user named it, and so may use the place of its blobs without
-                trust; None: if the store of the call was named.
+        The place of its blobs needs no trust if it `is_typed`; None: if the call's store was named.
         """
         from aivcs.repository import Repository
 
@@ -542,9 +539,8 @@ class Context:
         if "://" in store:
             if self.patience is None:
                 settings.remote.notify = self._warn_once
-            for limit in (self.patience, self.time_limit):
-                if limit is not None:
-                    settings.remote.timeout = min(settings.remote.timeout, limit)
+            limits = (settings.remote.timeout, self.patience, self.time_limit)
+            settings.remote.timeout = min(limit for limit in limits if limit is not None)
         if self.keeps_apart:
             settings.blobs = ""
         if settings.blobs and not is_typed:

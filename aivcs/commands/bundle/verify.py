@@ -64,9 +64,7 @@ def require_heads(bundle: Repository) -> ContentDigest:
     """Requires that a bundle has the logs and annotations that its heads manifest names.
 
     It reads only the ends of the logs: whoever copies a log proves what is before its end.
-
-    Returns:
-        The digest of the manifest.
+    It returns the digest of the manifest.
 
     Raises:
         IntegrityError: The manifest is missing or damaged, or the bundle contradicts it.

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _BATCH = 4096
 """Blobs that are copied in one hold."""
-_CLONING = "remotes/cloning/bundle"
+CLONING = "remotes/cloning/bundle"
 """The document with the digest of a bundle's heads, as long as its clone is not complete."""
 
 
 def prepare(target: Repository, url: str, heads: ContentDigest | None = None) -> None:
     """Makes a store a clone of another: its remote `origin`, where its releases are changed.
 
-    A clone of a bundle has no remote, and is marked as begun until `finish`.
+    A clone of a bundle has no remote, and is marked by `CLONING` until it is complete.
 
     Args:
         target: The new store, or one whose cloning was interrupted.
@@ -38,7 +38,7 @@ def prepare(target: Repository, url: str, heads: ContentDigest | None = None) ->
         UsageError: The store exists, and is not a clone of the other one.
     """
     documents = target.store.documents
-    found, begun = documents.read("config.toml"), documents.read(_CLONING)
+    found, begun = documents.read("config.toml"), documents.read(CLONING)
     if heads is None and found is not None:
         origin = parse_config(found[0], "config.toml").get(f"remote.{ORIGIN}.url")
         if origin == url:
@@ -47,7 +47,7 @@ def prepare(target: Repository, url: str, heads: ContentDigest | None = None) ->
     if heads is not None and begun is not None and begun[0] == mark:
         return
     has_content = chain([found, begun], target.store.logs.names(), target.blobs.list_digests())
-    if any(has_content) or (heads is not None and not documents.create(_CLONING, mark)):
+    if any(has_content) or (heads is not None and not documents.create(CLONING, mark)):
         raise UsageError(
             f"{target.path} is there already; pull into it, or give another DIR to clone to"
         )
@@ -59,11 +59,6 @@ def prepare(target: Repository, url: str, heads: ContentDigest | None = None) ->
         return render_config(text, "release.home.*", ORIGIN)
 
     target.edit_config(edit)
-
-
-def finish(target: Repository) -> None:
-    """Takes off the mark of a clone that has all of its bundle."""
-    target.store.documents.drop(_CLONING)
 
 
 class Clone:
