@@ -291,6 +291,29 @@ class TestWhichRun:
         os.chown(execute.aivcs.run_log(newer), 54321, -1)
         assert execute.aivcs.record("@last")["run_id"] == older
 
+    def test_fails_where_its_file_cannot_be_written(self, execute):
+        done = execute("echo", "x", options=["--id-file", "/dev/full"], code=125)
+        assert done.out == b""
+        assert f"run {execute.run} was started, and has ended as failed" in done.err.decode()
+        assert execute.ending == ("FAILED", 125)
+
+    def test_is_recorded_anyway_where_its_file_cannot_be_written(self, execute):
+        done = execute("echo", "x", options=["--id-file", "/dev/full", "--best-effort"], code=0)
+        assert done.out == b"x\n"
+        assert f"as run {execute.run}" in done.err.decode()
+        assert [p["text"] for p in execute.output] == ["x"]
+        assert execute.ending == ("COMPLETED", 0)
+
+    def test_does_not_go_on_where_its_start_cannot_be_recorded(self, execute):
+        done = execute.shell(
+            "trap '' XFSZ; ulimit -f 2; for i in '' --best-effort; do\n"
+            f"exec_ $i -- echo x {'y' * 1900} | head -c 1; echo ${{PIPESTATUS[0]}}; done"
+        )
+        assert done.out.decode().splitlines() == ["125", "x0"]
+        assert "nothing of it is recorded" in done.err.decode()
+        runs = execute.aivcs.ok("run", "list", "--json").text.splitlines()
+        assert [json.loads(run)["status"] for run in runs] == ["FAILED", "FAILED"]
+
     def test_is_not_said_where_there_is_none(self, execute, tmp_path, outside):
         (tmp_path / "id").write_text("of another run\n")
         options = ["--id-file", str(tmp_path / "id"), "--spec", "0" * 64]

@@ -50,9 +50,13 @@ def exec_(
     github_annotations: bool,
 ) -> int:
     """Executes a command, records it as a run, and exits with the command's exit code."""
+    begun: Recording | None = None
     recording: Recording | None = None
     signals: Signals | None = None
     environment = dict(context.environment)
+    # A command that is not recorded is not part of a surrounding run either.
+    environment.pop("AIVCS_RUN", None)
+    environment.pop("AIVCS_PARENT", None)
     try:
         require_signals()
         limits = _limits(max_cost, max_tokens, max_time, max_repeats)
@@ -76,18 +80,19 @@ def exec_(
         )
         signals = Signals()
         begun.begin(command, context.working_directory())
-        if written is not None:
-            written.replace(f"{begun.run_id}\n")
         environment |= {"AIVCS_RUN": begun.run_id, "AIVCS_STORE": context.name_of(begun.repo)}
         environment["AIVCS_PARENT"] = begun.run_id  # of the runs that the command starts
         recording = begun
+        if written is not None:
+            written.replace(f"{begun.run_id}\n")
     except Exception as error:  # noqa: BLE001 as above
-        if _report(context, error) in _USAGE_EXIT_CODES or not best_effort:
+        is_refused = _report(context, error) in _USAGE_EXIT_CODES or not best_effort
+        if begun is not None and (is_refused or recording is None):
+            _abandon(context, begun, error)
+        if is_refused:
             return AIVCS_FAILED
-        context.warn("aivcs: the command runs anyway, and nothing of it is recorded")
-        # The command is not part of a surrounding run either.
-        environment.pop("AIVCS_RUN", None)
-        environment.pop("AIVCS_PARENT", None)
+        told = f"as run {recording.run_id}" if recording else "and nothing of it is recorded"
+        context.warn(f"aivcs: the command runs anyway, {told}")
     budget = None
     if limits is not None:
         from aivcs.cli.run.exec_budget import open_budget
@@ -157,6 +162,24 @@ def _start(
         repo, git_sha=git_sha, owner_pid=os.getpid(), default_tags=ci_tags(context), **what
     )
     return Recording(repo, run_id, capture, secrets, events=events, masker=masker)
+
+
+def _abandon(context: "Context", begun: Recording, error: Exception) -> None:
+    """Ends a run whose command is not executed, or not recorded, as failed."""
+    begun.failure = error
+    try:
+        begun.finish("failed", AIVCS_FAILED, "", 0)
+    except InvalidRunStateError:
+        pass  # it was ended by somebody else
+    except Exception:  # noqa: BLE001 the error before says why
+        context.warn(f"aivcs: {_still_running(f'run {begun.run_id}', begun, AIVCS_FAILED)}")
+    else:
+        context.warn(f"aivcs: run {begun.run_id} was started, and has ended as failed")
+
+
+def _still_running(name: str, recording: Recording, exit_code: int) -> str:
+    end = f"aivcs run finish {recording.run_id} --exit-code {exit_code}"
+    return f"{name} is still running there, and ends by: {end}"
 
 
 def _id_file(path: "str | None") -> "CiFile | None":
@@ -269,8 +292,7 @@ def _finish(
             context.warn(f"aivcs: cannot reach {failure.store}: {failure.reason}", is_error=True)  # type: ignore[attr-defined]
         else:
             _report(context, failure)
-        end = f"aivcs run finish {recording.run_id} --exit-code {outcome.exit_code}"
-        rest = "" if has_ended else f"; it is still running there, and ends by: {end}"
+        rest = "" if has_ended else f"; {_still_running('it', recording, outcome.exit_code)}"
         context.warn(f"aivcs: run {recording.run_id} is not recorded to its end{rest}")
         failed = not best_effort
     if outcome.failure is not None:
