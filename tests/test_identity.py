@@ -53,6 +53,32 @@ class TestCommit:
         spec = ("spec", "create", "--prompts", "code.py", "--git-sha", "HEAD", "--json")
         assert aivcs.ok(*spec).json["git_sha"] == head + "+dirty"
 
+    def test_is_the_same_where_head_is_named(self, aivcs, git):
+        head = git("rev-parse", "HEAD")
+        assert self.recorded(aivcs, "--git-sha", "HEAD") == head
+        assert self.recorded(aivcs, "--git-sha", "HEAD", env={"GITHUB_SHA": "0" * 40}) == "0" * 40
+        aivcs.ok(
+            "run",
+            "exec",
+            "--agent",
+            "a",
+            "--spec-file",
+            "/dev/null",
+            "--git-sha",
+            "HEAD",
+            "--",
+            "true",
+        )
+        assert aivcs.record("@last")["metadata"]["git_sha"] == head
+
+    @pytest.mark.parametrize("verb", ["start", "exec"])
+    def test_head_is_refused_where_there_is_no_commit(self, aivcs, unchanged, verb):
+        words = ["run", verb, "--agent", "a", "--spec", aivcs.put(b"s"), "--git-sha", "HEAD"]
+        with unchanged:
+            refused = aivcs(*words, *(["--", "true"] if verb == "exec" else []))
+        assert refused.code == (125 if verb == "exec" else 2)
+        assert "there is no commit here" in refused.complaint
+
     @pytest.mark.process
     def test_is_told_as_dirty_where_the_caller_ignores_the_end_of_children(self, aivcs, git):
         (aivcs.folder / "code.py").write_text("one\n")

@@ -2296,7 +2296,8 @@ OPTIONS
 
     --git-sha SHA
         The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA,
-        $GIT_COMMIT, or HEAD of the surrounding git repository.
+        $GIT_COMMIT, or HEAD of the surrounding git repository. HEAD means the
+        same, and fails without a commit.
 
     --tag K=V
         A tag: KEY=TEXT or KEY:=JSON. Repeatable.
@@ -2404,7 +2405,8 @@ OPTIONS
 
     --git-sha SHA
         The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA,
-        $GIT_COMMIT, or HEAD of the surrounding git repository.
+        $GIT_COMMIT, or HEAD of the surrounding git repository. HEAD means the
+        same, and fails without a commit.
 
     --tag K=V
         A tag: KEY=TEXT or KEY:=JSON. Repeatable.

@@ -145,10 +145,10 @@ def _start(
         )
         what["allow_missing_spec"] |= is_away
         what["relatives"] = context.recorder
-    if git_sha is None:
+    if git_sha in {None, "HEAD"}:
         from aivcs.cli.session.git_identity import commit
 
-        git_sha = commit(context)
+        git_sha = commit(context, is_required=git_sha is not None)
     context.working_directory()  # fails if it was removed
     secrets = None if no_redact else _secrets(context, repo)
     masker = None

@@ -36,10 +36,10 @@ def start(
             )
         if dotenv is not None:
             ci_files.append(CiFile(dotenv))
-    if git_sha is None:
+    if git_sha in {None, "HEAD"}:
         from aivcs.cli.session.git_identity import commit
 
-        git_sha = commit(context)
+        git_sha = commit(context, is_required=git_sha is not None)
     relatives = None
     if at is not None:
         from aivcs.cli.remote.home import send_spec_to

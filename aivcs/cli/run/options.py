@@ -30,7 +30,7 @@ GIT_SHA = Option(
     "--git-sha",
     help=(
         "The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT,"
-        " or HEAD of the surrounding git repository."
+        " or HEAD of the surrounding git repository. HEAD means the same, and fails without a commit."
     ),
     metavar="SHA",
 )

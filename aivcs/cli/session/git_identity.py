@@ -32,10 +32,13 @@ _GIT_HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON
 """Variables, set in hooks of git, that name another repository than the surrounding one."""
 
 
-def commit(context: "Context") -> "str | None":
+def commit(context: "Context", *, is_required: bool = False) -> "str | None":
     """Returns the commit that is built, or HEAD of the surrounding git repository; else None.
 
     If tracked files of that repository differ from the commit, it ends with `+dirty`.
+
+    Raises:
+        UsageError: There is no commit, and `--git-sha HEAD` requires one.
     """
     built = next(filter(None, map(context.environment.get, _COMMIT_VARIABLES)), None)
     folder = _git_folder(context)
@@ -44,6 +47,8 @@ def commit(context: "Context") -> "str | None":
     except (OSError, ValueError):
         head = None
     found = built or head
+    if found is None and is_required:
+        raise UsageError("--git-sha HEAD: there is no commit here; give its SHA")
     # Of another commit than the one that lies here, the work tree says nothing.
     return f"{found}{_DIRTY_SUFFIX}" if found and found == head and _is_dirty(context) else found
 

@@ -42,9 +42,7 @@ def create(
     if git_sha == "HEAD":
         from aivcs.cli.session.git_identity import commit
 
-        git_sha = commit(context)
-        if git_sha is None:
-            raise UsageError("--git-sha HEAD: there is no commit here; give its SHA")
+        git_sha = commit(context, is_required=True)
     repo = context.repository()
     said = {"prompts": prompts, "tools": tools, "config": config, "graph": graph}
     named = [(part, path) for part, found in said.items() for path in found]
