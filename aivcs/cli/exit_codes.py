@@ -51,7 +51,7 @@ MEANINGS = {
     14: "integrity: stored data is damaged",
     15: "conflict: the run is over, the race was lost, the expectation not met, the change refused",
     16: "input/output or permission failure; nothing was changed, unless it is the answer that "
-    "could not be printed",
+    "could not be printed, or written to a file",
     17: "the outcome is unknown: the system could not confirm that data is durable",
     70: "internal error",
     75: "the store cannot be reached, or it is throttling; nothing was done: try again",

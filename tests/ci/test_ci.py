@@ -79,6 +79,19 @@ class TestVariables:
             assert self.start(aivcs, "--dotenv", str(tmp_path / "no/file"), code=16).complaint
             assert self.start(aivcs, "--dotenv", str(tmp_path), code=16).complaint
 
+    def test_a_run_whose_file_cannot_be_written_is_named(self, aivcs):
+        failed = self.start(aivcs, "--dotenv", "/dev/full", code=16)
+        (run,) = aivcs.ok("run", "list").text.splitlines()
+        assert f"aivcs run finish {run.split()[0]}" in failed.complaint
+
+    def test_a_store_that_cannot_be_passed_on_starts_no_run(self, aivcs, tmp_path):
+        folder = tmp_path / "two\nlines"
+        folder.mkdir()
+        aivcs.ok("init", cwd=folder)
+        words = ["run", "start", "--agent", "a", "--spec", "0" * 64, "--allow-missing-spec"]
+        aivcs(*words, "--dotenv", str(tmp_path / "env"), cwd=folder, code=2)
+        assert aivcs.ok("run", "list", cwd=folder).out == b""
+
 
 class TestSummary:
     def test_of_a_release_is_text_whatever_the_notes(self, aivcs, release, tmp_path):

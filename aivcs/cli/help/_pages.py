@@ -495,7 +495,7 @@ EXIT STATUS
         the change refused.
 
     16  input/output or permission failure; nothing was changed, unless it is
-        the answer that could not be printed.
+        the answer that could not be printed, or written to a file.
 
     17  the outcome is unknown: the system could not confirm that data is
         durable.

@@ -1,6 +1,6 @@
 """Handlers of the commands that write runs: each calls its command and prints the result."""
 
-from aivcs.errors import UsageError
+from aivcs.errors import BackendError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +53,17 @@ def start(
             repo, spec, is_away = spooling.prepare(context, repo, agent, spec, key)
             allow_missing_spec = allow_missing_spec or is_away
             relatives = context.recorder
-    store = context.name_of(repo)
-    if ci_files and "://" in store:
-        from aivcs.config.trust import refuse_password
+    variables = ""
+    if ci_files:
+        from aivcs.cli.session.ci_tags import assignment
 
-        refuse_password(store, "the file of a CI system")
+        store = context.name_of(repo)
+        if "://" in store:
+            from aivcs.config.trust import refuse_password
+
+            refuse_password(store, "the file of a CI system")
+        # What follows may be elsewhere in the file system, and would find another store or none.
+        variables = assignment("AIVCS_STORE", store)
     run_id = start(
         repo,
         agent=agent,
@@ -74,12 +80,11 @@ def start(
     )
     context.write(f"{run_id}\n")
     for ci_file in ci_files:
-        from aivcs.cli.session.ci_tags import assignment
-
-        text = assignment("AIVCS_RUN", run_id)
-        # What follows may be elsewhere in the file system, and would find another store or none.
-        text += assignment("AIVCS_STORE", store)
-        ci_file.append(text)
+        try:
+            ci_file.append(assignment("AIVCS_RUN", run_id) + variables)
+        except BackendError as error:
+            end = f"aivcs run finish {run_id}"
+            raise BackendError(f"{error}; the run was started, and ends by: {end}") from error
 
 
 def lineage(
