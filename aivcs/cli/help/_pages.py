@@ -2753,9 +2753,9 @@ DESCRIPTION
 OPTIONS
     --figures
         Also print tokens, cost and score, as far as events and annotations
-        tell them; it reads all events. In a pipe five more columns: tokens
-        read, tokens written, US dollars, the word estimated or -, and the
-        score.
+        tell them; it reads all events. In a pipe five more columns (of run
+        show: lines): tokens read, tokens written, US dollars, the word
+        estimated or -, and the score.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -2897,9 +2897,9 @@ OPTIONS
 
     --figures
         Also print tokens, cost and score, as far as events and annotations
-        tell them; it reads all events. In a pipe five more columns: tokens
-        read, tokens written, US dollars, the word estimated or -, and the
-        score.
+        tell them; it reads all events. In a pipe five more columns (of run
+        show: lines): tokens read, tokens written, US dollars, the word
+        estimated or -, and the score.
 
     --json
         Print JSON: one object, or one object per line for a list.
@@ -2953,9 +2953,9 @@ OPTIONS
 
     --figures
         Also print tokens, cost and score, as far as events and annotations
-        tell them; it reads all events. In a pipe five more columns: tokens
-        read, tokens written, US dollars, the word estimated or -, and the
-        score.
+        tell them; it reads all events. In a pipe five more columns (of run
+        show: lines): tokens read, tokens written, US dollars, the word
+        estimated or -, and the score.
 
     --json
         Print JSON: one object, or one object per line for a list.

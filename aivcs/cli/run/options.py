@@ -30,7 +30,8 @@ GIT_SHA = Option(
     "--git-sha",
     help=(
         "The commit of the code. Default: $GITHUB_SHA, $CI_COMMIT_SHA, $GIT_COMMIT,"
-        " or HEAD of the surrounding git repository. HEAD means the same, and fails without a commit."
+        " or HEAD of the surrounding git repository. HEAD means the same, and fails without a"
+        " commit."
     ),
     metavar="SHA",
 )
@@ -54,8 +55,8 @@ FIGURES = Flag(
     "--figures",
     help=(
         "Also print tokens, cost and score, as far as events and annotations tell them; it reads "
-        "all events. In a pipe five more columns: tokens read, tokens written, US dollars, the "
-        "word estimated or -, and the score."
+        "all events. In a pipe five more columns (of run show: lines): tokens read, tokens "
+        "written, US dollars, the word estimated or -, and the score."
     ),
 )
 
