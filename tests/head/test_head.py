@@ -55,6 +55,30 @@ class TestVerifyUnasked:
         assert aivcs.ok("verify").out == b""
         assert damage(aivcs, first) == [("release/team/bot", 2)]
 
+    def test_a_new_head_warns_of_what_is_hidden_from_then_on(self, aivcs, run):
+        cut, other = aivcs.begin(), aivcs.begin()
+        aivcs.ok("run", "log", cut, "one")
+        aivcs.ok("run", "annotate", other, "good")
+        assert aivcs.ok("head").err == b""
+        assert aivcs.ok("head").err == b""
+        aivcs.ok("run", "log", other, "grown")
+        grown = aivcs.ok("head")
+        assert grown.err == b""
+        aivcs.run_log(run).unlink()
+        next((aivcs.store / "notes").rglob("*/*/*")).unlink()
+        log = aivcs.run_log(cut)
+        log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+        for kind in ("another", "more"):
+            aivcs.ok("run", "log", cut, kind)
+        said = aivcs.ok("head", "--json").err.decode()
+        assert "3 are missing or changed" in said, said
+        assert f"run/{run}" in said, said
+        assert f"run/{cut}" in said, said
+        assert "notes/" in said, said
+        assert f"aivcs verify --head {grown.text}" in said, said
+        assert len(damage(aivcs, grown.text)) == 3
+        assert aivcs.ok("head").err == b""
+
     def test_says_a_manifest_that_is_missing_once(self, aivcs, run):
         aivcs.object(aivcs.ok("head").text).unlink()
         assert len(aivcs("verify", "--json", code=14).lines) == 1

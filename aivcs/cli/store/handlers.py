@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aivcs.cli.session.context import Context
     from aivcs.commands.release.history import HistoryEntry
     from aivcs.commands.spool.list import Spooled
+    from aivcs.model.digest import ContentDigest
     from aivcs.repository import Repository
     from aivcs.signing.ssh import Verifier
     from aivcs.store.finding import Finding
@@ -281,7 +282,7 @@ def head(
     context: Context, sign: bool, signing_key: str | None, as_manifest: bool, as_json: bool
 ) -> None:
     """Prints the digest of a new heads manifest, and its signature if asked; or the manifest."""
-    from aivcs.commands.store.head import manifest, take
+    from aivcs.commands.store.head import manifest, newest_kept, take
 
     repo = context.repository()
     if as_manifest:
@@ -290,6 +291,7 @@ def head(
         for piece in manifest(repo):
             context.write(piece)
         return
+    before = newest_kept(repo)
     signer = None
     if sign or signing_key is not None:
         from aivcs.config.signers import signer as find_signer
@@ -311,6 +313,27 @@ def head(
         context.write(render.json_line(fields))
     else:
         context.write(f"{taken.digest}\n{fields.get('signature', '')}")
+    if taken.refusal is None and before not in {None, taken.digest}:
+        context.flush()
+        _warn_of_losses(context, repo, before, taken.digest)
+
+
+def _warn_of_losses(
+    context: Context, repo: Repository, before: ContentDigest, taken: ContentDigest
+) -> None:
+    """Warns of what an earlier head names and the new one lacks: verify is silent about it now."""
+    from aivcs.commands.store.head import verify
+    from aivcs.log.verify_run import DAMAGE
+
+    findings = verify(repo, [before], _erasers(context), taken=taken)
+    lost = list(dict.fromkeys(found.where for found in findings if found.severity == DAMAGE))
+    if lost:
+        more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+        context.warn(
+            f"aivcs: warning: of the logs and records in the head before, {len(lost)} "
+            f"{'is' if len(lost) == 1 else 'are'} missing or changed: "
+            f"{render.escape(', '.join(lost[:3]))}{more}; see: aivcs verify --head {before}"
+        )
 
 
 def gc(context: Context, prune: bool, grace: str | None, dry_run: bool, as_json: bool) -> None:

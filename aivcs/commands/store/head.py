@@ -202,7 +202,11 @@ class _Pieces(RawIOBase):
 
 
 def verify(
-    repo: Repository, digests: Iterable[str], erasers: Verifier | None = None
+    repo: Repository,
+    digests: Iterable[str],
+    erasers: Verifier | None = None,
+    *,
+    taken: ContentDigest | None = None,
 ) -> Iterator[Finding]:
     """Yields the logs that contradict a heads manifest. A log that only grew does not.
 
@@ -213,6 +217,7 @@ def verify(
         repo: The repository.
         digests: The manifests, as digests or prefixes.
         erasers: Knows the allowed erasers; None lets anybody erase.
+        taken: A manifest that was just taken; of the logs, only those are read whose heads differ.
 
     Raises:
         UsageError: A blob is not a heads manifest.
@@ -220,7 +225,9 @@ def verify(
         UnsupportedFormatError: A manifest is of a later format.
     """
     # At once, not when the first finding is wanted: a mistake should not wait for the reading.
-    wanted, records = DiskMap(), DiskMap()
+    wanted, records, same = DiskMap(), DiskMap(), DiskMap()
+    for name, head in _heads_of(repo, taken) if taken else ():
+        same.add(_packed(name, head))
     absent = []
     for digest in [repo.resolve_digest(text) for text in digests]:
         try:
@@ -233,10 +240,12 @@ def verify(
             absent.append(Finding(DAMAGE, digest, None, str(error), _FIX_ABSENT))
             continue
         for name, head in _heads_of(repo, digest):
+            if (key := _packed(name, head)) in same:
+                continue
             if head is None:
                 records.add(name)
             else:
-                wanted.add(_packed(name, head))
+                wanted.add(key)
     erased = ErasedSince(repo.erasures.load_readable(), records, erasers)
     return chain(
         _disagreements(repo, absent, wanted, erased), _missing_records(repo, records, erased)
@@ -285,8 +294,10 @@ def _heads_of(repo: Repository, digest: ContentDigest) -> Iterator[tuple[str, He
         yield from heads_in_pieces(_pieces_of(repo, digest))
 
 
-def _packed(name: str, head: Head) -> bytes:
-    """Packs a head into bytes whose order is that of names and lines."""
+def _packed(name: str, head: Head | None) -> bytes:
+    """Packs a head into bytes whose order is that of names and lines; a record is its name."""
+    if head is None:
+        return name.encode()
     # No name has a NUL in it, so none is less than one that it begins with.
     return b"%b\0%b%b" % (name.encode(), head.lines.to_bytes(8, "big"), bytes.fromhex(head.hash))
 
