@@ -11,7 +11,6 @@ repositories of unknown authors.
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,8 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 _ANY = "**"
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_NEGATED = re.compile(r"\[\^")
+_ITEM = re.compile(r"\[:([^]]*):\]|(\\.|[^\\])(?:-(?!\])(\\.|[^\\]))?", re.DOTALL)
+"""A class between brackets; or a character, and the one that ends a range from it."""
+_CLASSES = {
+    "alnum": "0-9A-Za-z", "alpha": "A-Za-z", "blank": " \t", "cntrl": "\0-\x1f\x7f",
+    "digit": "0-9", "graph": "!-~", "lower": "a-z", "print": " -~", "punct": r"!-/:-@\[-`{-~",
+    "space": " \t\n\r", "upper": "A-Z", "xdigit": "0-9A-Fa-f",
+}  # fmt: skip
+"""The characters of the classes, as git knows them."""
 
 
 class Pattern(NamedTuple):
@@ -121,9 +126,44 @@ def _parse(line: str) -> Pattern | None:
 @cache
 def _name(pattern: str) -> Callable[[str], object]:
     """The function that matches names against a pattern without slashes."""
-    text = _NEGATED.sub("[!", pattern)
-    text = _ESCAPED.sub(lambda found: f"[{found[1]}]" if found[1] in "*?[" else found[1], text)
-    return re.compile(translate(text)).match
+    parts, at = [""], 0  # between the asterisks
+    while at < len(pattern):
+        found: tuple[str, int] | None = re.escape(pattern[at]), at + 1
+        if pattern[at] == "*":
+            parts.append("")
+        elif pattern[at] == "?":
+            found = ".", at + 1
+        elif pattern[at] == "\\":
+            found = (re.escape(pattern[at + 1]), at + 2) if at + 1 < len(pattern) else None
+        elif pattern[at] == "[":
+            found = _bracket(pattern, at + 1)
+        if found is None:  # what is not closed matches nothing
+            return re.compile("(?!)").match
+        parts[-1] += found[0] if pattern[at] != "*" else ""
+        at = found[1]
+    first, *rest = parts
+    # An atomic group keeps its first match: a later one never helps, and trying takes long.
+    text = first + "".join(f"(?>.*?{part})" for part in rest[:-1])
+    return re.compile(text + "".join(f".*{part}" for part in rest[-1:]), re.DOTALL).fullmatch
+
+
+def _bracket(pattern: str, at: int) -> tuple[str, int] | None:
+    """The regular expression of a bracket expression, and its end; None if it is not valid."""
+    negated = pattern[at : at + 1] in {"!", "^"}
+    at += negated
+    body = ""
+    while not body or pattern[at : at + 1] != "]":
+        item = _ITEM.match(pattern, at)
+        if item is None or (item[1] is not None and item[1] not in _CLASSES):
+            return None
+        if item[1] is not None:
+            body += _CLASSES[item[1]]
+        else:
+            body += re.escape(item[2][-1])
+            if item[3] and item[2][-1] <= item[3][-1]:
+                body += f"-{re.escape(item[3][-1])}"
+        at = item.end()
+    return f"[{'^' * negated}{body}]", at + 1
 
 
 def _below(path: str, folder: str) -> str | None:

@@ -1,6 +1,7 @@
 """Patterns of files to leave out, held to what git makes of them."""
 
 import os
+import random
 import shutil
 import subprocess
 
@@ -23,6 +24,50 @@ PATHS = [
     "a.md", "b.md", "b/a.md", "b/c", "b/d/c", "a/c", "a/x/y/c", "keep.md", "b/keep.md", "!x", "#x",
     "trailing", "esc ", "xyz", "x/z", "a*b", "aXb", "c", "banana",
 ]  # fmt: skip
+
+
+BRACKETS = [
+    "key[[:digit:]].pem", "[[:alpha:][:digit:]]", "[[:nothing:]]", "[[:digit]", "[[::]]", "[\\]]",
+    "[]]", "[!]]", "[^]-]", "[", "a[", "[a", "[]", "[a-", "[a-]", "[c-a]", "[-a]", "[a-c-e]", "a\\",
+    "[\\", "[a-\\c]", "[[]", "[[:punct:]]", "[[:space:]]", "[![:upper:]]", "*[", "[&&a]", "[a||b]",
+]  # fmt: skip
+
+
+def generated_patterns():
+    """Some hundred patterns of pieces of bracket expressions, the same each time."""
+    draw = random.Random(11)
+    pieces = [*"[[]]!^-\\*?abc1A", "[:", ":]", "[:alpha:]", "[:digit:]", "[:lower:]", "a-c"]
+    return ["".join(draw.choices(pieces, k=draw.randint(1, 8))) for _ in range(400)]
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+def test_brackets_match_what_they_match_to_git(tmp_path):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    names = [
+        *"abcdeA1]-[!^\\&|_ ",
+        "key1.pem",
+        "keyA.pem",
+        "a]",
+        "aa",
+        "ab",
+        "a[",
+        "[a",
+        "a\\",
+        "1]",
+    ]
+    wrong = []
+    for pattern in BRACKETS + generated_patterns():
+        (tmp_path / ".gitignore").write_text(f"{pattern}\n")
+        done = subprocess.run(
+            ["git", "-C", tmp_path, "check-ignore", "--no-index", "-z", "--stdin"],
+            input="\0".join(names).encode(), capture_output=True, check=False,
+        )  # fmt: skip
+        known = [IgnoreList("", parse_patterns([pattern]), "git")]
+        ours = [name for name in names if ignored_by(name, known, is_folder=False)]
+        theirs = done.stdout.decode().split("\0")[:-1]
+        if ours != theirs:
+            wrong.append((pattern, ours, theirs))
+    assert not wrong
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
