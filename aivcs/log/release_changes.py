@@ -13,7 +13,7 @@ from aivcs import errors
 from aivcs.errors import ConflictError, IntegrityError
 from aivcs.log import chain, release
 from aivcs.model.digest import ContentDigest
-from aivcs.model.record import Head
+from aivcs.model.record import Head, shown
 from aivcs.model.release import ReleaseMetadata, ReleaseRecord
 from aivcs.model.timestamp import Timestamp
 
@@ -277,10 +277,13 @@ def plan_promotion(
 
     Raises:
         InvalidDigestError: The spec is not a digest.
+        InvalidNameError: The label begins with `-`.
         ConflictError: The expected release is not live.
         BlockedError: The spec is blocked under the name.
     """
     digest = ContentDigest(spec_digest)
+    if (label := metadata.version_label or "").startswith("-"):  # logs of earlier versions have it
+        raise errors.InvalidNameError(f"label {shown(label)} reads as an option; choose another")
     release.require_expected(view.name, view.live, expect)
     _require_not_blocked(view, digest)
     record = release.promotion(view.name, view.live, view.head.lines + 1, digest, metadata)

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from aivcs.api import Repository
+from aivcs.log.release import record_from
 from aivcs.log.release_changes import plan_promotion
 from aivcs.model.digest import ContentDigest
 from aivcs.model.release import Evidence, ReleaseMetadata
@@ -135,11 +136,18 @@ class TestPromote:
     @pytest.mark.parametrize(
         "label",
         ["", "a b", "7", "0123", "abcd", "ABCDEF12", "f" * 64, "current", "none", "a\nb", "@v1",
-         "l" * 201, b"\xff"],
+         "-v1", "l" * 201, b"\xff"],
     )  # fmt: skip
     def test_refuses_a_label_that_reads_as_something_else(self, aivcs, specs, unchanged, label):
         with unchanged:
             assert aivcs("release", "promote", "bot", specs[0], "--label", label, code=2).complaint
+
+    def test_reads_a_label_that_an_earlier_version_took(self, aivcs, specs):
+        aivcs.ok("release", "promote", "bot", specs[0], "--label", "v1")
+        log = aivcs.store / "releases" / "bot.jsonl"
+        entry = json.loads(log.read_bytes())
+        entry["metadata"]["version_label"] = "-v1"
+        assert record_from(entry, "bot").metadata.version_label == "-v1"
 
     @pytest.mark.parametrize("label", ["v1", "1.2.3", "2026-01-31", "abc", "ünïcode", "f" * 65])
     def test_takes_a_label(self, aivcs, specs, label):
