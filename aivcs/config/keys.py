@@ -143,7 +143,7 @@ def check_value(dotted: str, value: object, where: str) -> "Any":
     if type(value) is not key.kind or (
         isinstance(value, list) and not all(isinstance(item, str) for item in value)
     ):
-        raise UsageError(f"{at}{dotted} must be a {_NAMES[key.kind]}, not {value!r}")
+        raise UsageError(f"{at}{dotted} must be a {_NAMES[key.kind]}, not {shown(value)}")
     if dotted.startswith("prices.") and not 0 <= float(str(value)) < MAX_PRICE:
         raise UsageError(f"{at}{dotted} must be US dollars for a million tokens, not {value!r}")
     if dotted in _PATHS and not str(value).startswith(("/", "~/")):
@@ -186,10 +186,27 @@ def parse_value(dotted: str, text: str) -> "Any":
         value = {"true": True, "false": False}.get(text, text)
     else:
         try:
-            value = key.kind(text)
+            value = parse_number(key.kind, text)
         except ValueError:
             value = text
     return check_value(dotted, value, "")
+
+
+def parse_number(kind: type, text: str) -> "Any":
+    """Returns an int or a float from an ASCII text of 40 characters at most.
+
+    Raises:
+        ValueError: The text is not such a number; the message names what is.
+    """
+    what = "a whole number" if kind is int else "a number"
+    if len(text) > 40:
+        raise ValueError(f"{what} of 40 characters at most")
+    try:
+        if set(text) <= set("+-.0123456789eE") and abs(number := kind(text)) < 1e300:
+            return number
+    except ValueError:
+        pass
+    raise ValueError(what)
 
 
 def policy_key(dotted: str) -> "tuple[str, str] | None":
@@ -285,9 +302,9 @@ def nearest(dotted: str) -> str:
     return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(KEYS)}"
 
 
-def shown(dotted: str) -> str:
-    """Returns a key as a message shows it: escaped, and not too long."""
-    return ascii(dotted if len(dotted) <= 60 else f"{dotted[:60]}…")
+def shown(value: object) -> str:
+    """Returns a key or a value as a message shows it: escaped, and not too long."""
+    return ascii(f"{value[:60]}…" if isinstance(value, str) and len(value) > 60 else value)
 
 
 def settings_of(layers: "list[Config]") -> Settings:

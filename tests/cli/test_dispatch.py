@@ -88,6 +88,7 @@ ODD = st.one_of(
         "--=x", "-=", "-C", "-Cx", "-C=x", "-zz", "-zn", "-ofile", "-n5", "-n=5", "-nf",
         "--no-json",
         "--jso", "--stor", "--JSON", "--json=1", "--json=", "--status=Completed", "COMPLETED",
+        "9" * 400, "1e400", "1" + "0" * 16,
         "\udc80", "\0", "blob put", "run log", "@file", "~", "$HOME", "*", "help", "--store=",
     ]),
     st.text(max_size=5),
@@ -276,6 +277,23 @@ def test_an_option_given_twice_is_taken_twice_or_refused(ask_typer, command):
             same(ours, theirs)
             assert ours is not None
             assert ours[2][option.name] == [value, value]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_an_option_is_no_value_unless_it_is_joined(ask_typer, command):
+    given = [(o.spellings[0], (*o.choices, "x")[0]) for o in command.options if o.required]
+    needed = [word for pair in given for word in pair]
+    operands = ["x" for p in command.positionals if p.required]
+    texts = [o for o in command.options if o.kind in {"text", "texts"} and not o.required]
+    for option in texts:
+        name = option.spellings[-1]
+        for word in [*command.options[0].spellings[-1:], "--help", "--store=x"]:
+            line = [*command.path, *needed, name, word, *operands]
+            assert (parse(line), ask_typer(line)) == (None, None), line
+            assert "is an option" in find_mistake(line).message, line
+            joined = [*command.path, *needed, f"{name}={word}", *operands]
+            same(parse(joined), ask_typer(joined))
+            assert find_mistake(joined).message == ""
 
 
 @settings(max_examples=examples(1500), deadline=None)

@@ -190,6 +190,53 @@ def test_an_option_that_takes_one_value_is_refused_twice(aivcs, words, unchanged
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("release rollback reviewer --reason --dry-run", "--reason=--dry-run"),
+        ("release promote reviewer ONE --label --dry-run", "--label=--dry-run"),
+        ("release promote reviewer ONE --by --label=v9", "--by=--label=v9"),
+        ("run prune --keep-last 1 --reason --help", "--reason=--help"),
+        ("run list -n --agent", "--limit=--agent"),
+    ],
+)
+def test_an_option_is_not_taken_for_the_value_of_another(aivcs, words, unchanged, line, said):
+    with unchanged:
+        complaint = aivcs(*filled(line, words).split(), code=2).complaint
+    assert "is an option; is a variable unset?" in complaint
+    assert f"(write {said} if it is meant)" in complaint
+
+
+@pytest.mark.parametrize("value", ["--dry-run-not", "-", "-5", "-x"])
+def test_other_values_may_begin_with_a_dash(aivcs, words, value):
+    aivcs.ok("release", "rollback", "reviewer", "--reason", value)
+    aivcs.ok("release", "promote", "reviewer", words["ONE"], "--notes=--dry-run")
+    history = aivcs.ok("release", "history", "reviewer", "--json").text
+    assert f'"notes":"{value}"' in history
+    assert '"notes":"--dry-run"' in history
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["run", "list", "-n", "1_0"],
+        ["run", "list", "-n", " 1 "],
+        ["run", "finish", "@", "--exit-code", "1 "],
+        ["run", "log", "--seq", "٣", "@", "noted"],
+        ["run", "list", "-n", "9" * 5000],
+        ["--lock-timeout", "1e400", "status"],
+        ["--lock-timeout", "inf", "status"],
+        ["config", "set", "limits.event_bytes", "1_048_576"],
+        ["config", "set", "core.lock_timeout", "٣"],
+    ],
+)
+def test_a_number_has_ascii_digits_and_a_long_one_is_cut(aivcs, unchanged, line):
+    with unchanged:
+        complaint = aivcs(*line, code=2).complaint
+    assert "number" in complaint
+    assert len(complaint) < 300
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
         ("run log ID a=b", "KIND is missing: 'a=b' looks like PAYLOAD"),
         ("run log ID {}", "KIND is missing: '{}' looks like PAYLOAD"),
         ("run log noted a=b", "RUN is missing: there is no run 'noted', which looks like KIND"),

@@ -136,7 +136,7 @@ def _convert(kind: "Any", value: str) -> "Any":
         if value.isascii() and value.isdigit() and len(value) < 17:
             return int(value)
     elif kind == NUMBER:
-        if value.isascii() and value.replace(".", "", 1).isdigit():
+        if value.isascii() and len(value) < 17 and value.replace(".", "", 1).isdigit():
             return float(value)
     elif type(kind) is list:
         if value.lower() in kind:

@@ -8,7 +8,7 @@ from aivcs.cli.exit_codes import print_error
 from aivcs.cli.parse.commands import ROOT, visible
 from aivcs.cli.parse.model import HELP
 from aivcs.cli.parse.nearness import nearest
-from aivcs.config.keys import parse_value
+from aivcs.config.keys import parse_number, parse_value, shown
 from aivcs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +83,12 @@ def _overview(command: Command) -> str:
     width = max(len(c.path[-1]) for c in below)
     rows = [f"  {c.path[-1]:<{width}}  {c.summary}" for c in below]
     return "\n".join([f"usage: {usage(command)}", "", *rows, "", f"Help: {command.name} --help"])
+
+
+def is_option(word: str, spellings: Iterable[str]) -> bool:
+    """Tells whether a word spells a long option: of a command, of the root, or for help."""
+    general = (s for p in (*ROOT.options, HELP) for s in p.spellings)
+    return word[:2] == "--" != word and word.partition("=")[0] in {*spellings, *general}
 
 
 def find_mistake(arguments: Sequence[str]) -> Mistake:
@@ -204,6 +210,12 @@ class _Reader:
                 self._fail(f"option {name} requires an argument, {option.metavar}")
             value = self._arguments[self._at]
             self._at += 1
+            if is_option(value, [s for p in self._command.options for s in p.spellings]):
+                long = name if name[:2] == "--" else option.spellings[-1]
+                raise _MistakeError(
+                    f"{name} needs its {option.metavar}, and {value} is an option; is a variable "
+                    f"unset? (write {long}{'=' * (long[:2] == '--')}{value} if it is meant)"
+                )
         if option.name in given and not option.many:
             self._fail(f"{option.spellings[-1]} is given twice, and takes one value")
         given[option.name] = (name, option, value)
@@ -225,10 +237,9 @@ class _Reader:
         if kind is None:
             return
         try:
-            kind(value)
-        except ValueError:
-            what = "a whole number" if kind is int else "a number"
-            self._fail(f"{name} {value!a} is not {what}")
+            parse_number(kind, value)
+        except ValueError as error:
+            self._fail(f"{name} {shown(value)} is not {error}")
 
     def _check_operands(self, operands: list[str]) -> None:
         command = self._command

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -18,7 +19,9 @@ from typer.core import TyperCommand, TyperGroup
 from aivcs import __version__
 from aivcs.cli.parse.commands import ROOT
 from aivcs.cli.parse.dispatch import invoke
+from aivcs.cli.parse.mistakes import explain, is_option
 from aivcs.cli.session.context import OutputError
+from aivcs.config.keys import parse_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,17 +38,24 @@ _MIN_COLUMNS = 60
 _MAX_EXAMPLES = 3
 """Examples that help shows of a command; its page has all."""
 _TYPES: dict[str, type] = {"flag": bool, "integer": int, "number": float}
+_PARSERS = {kind: partial(parse_number, _TYPES[kind]) for kind in ("integer", "number")}
 
 
-class _Once:
-    """Makes a command refuse an option that is given twice and takes one value.
+class _Strict:
+    """Makes a command refuse what Typer would take, and lose something without a word.
 
-    Typer takes the last value, and the first is lost without a word.
+    That is an option given twice that takes one value, and a value that is an option.
     """
 
     def make_parser(self, ctx: Any) -> Any:
         parser = super().make_parser(ctx)  # type: ignore[misc]
-        parse = parser.parse_args
+        parse, process = parser.parse_args, parser._process_opts
+
+        def process_value(word: str, state: Any) -> None:
+            rest = list(state.rargs)
+            process(word, state)
+            if len(state.rargs) < len(rest) and is_option(rest[0], parser._long_opt):
+                ctx.fail(f"{rest[0]} is an option, and no value of {word}")
 
         def parse_once(args: list[str]) -> Any:
             options, words, order = parse(args)
@@ -58,7 +68,7 @@ class _Once:
                 seen.add(parameter)
             return options, words, order
 
-        parser.parse_args = parse_once
+        parser.parse_args, parser._process_opts = parse_once, process_value
         return parser
 
     def get_short_help_str(self, limit: int = 0) -> str:
@@ -85,11 +95,11 @@ class _Once:
             formatter.write(f"\nThe manual: aivcs help {words}, or man {page}\n")
 
 
-class _Command(_Once, TyperCommand):
+class _Command(_Strict, TyperCommand):
     """A command."""
 
 
-class _Group(_Once, TyperGroup):
+class _Group(_Strict, TyperGroup):
     """A group of commands."""
 
 
@@ -126,8 +136,6 @@ def run(context: Context, arguments: Sequence[str]) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # no error of Typer's
             raise
-        from aivcs.cli.parse.mistakes import explain
-
         return explain(context, arguments, error.format_message())
     return int(result or 0)
 
@@ -218,6 +226,7 @@ def _annotation(parameter: Parameter, extra: dict[str, Any]) -> Any:
             metavar=None if parameter.choices or parameter.kind == "flag" else parameter.metavar,
             help=parameter.help,
             case_sensitive=not parameter.any_case,
+            parser=_PARSERS.get(parameter.kind),
             **extra,
         ),
     ]

@@ -636,10 +636,11 @@ class Descriptor(FileIO):
 
 
 def _seconds(text: str) -> float:
-    from aivcs.config.keys import check_value
+    from aivcs.config.keys import check_value, parse_number, shown
     from aivcs.errors import UsageError
 
     try:
-        return float(check_value("core.lock_timeout", float(text), "AIVCS_LOCK_TIMEOUT"))
+        seconds = parse_number(float, text)
+        return float(check_value("core.lock_timeout", seconds, "AIVCS_LOCK_TIMEOUT"))
     except ValueError:
-        raise UsageError(f"AIVCS_LOCK_TIMEOUT={text!a} is not a number of seconds") from None
+        raise UsageError(f"AIVCS_LOCK_TIMEOUT={shown(text)} is not a number of seconds") from None
