@@ -113,7 +113,10 @@ class InvalidDigestError(StorageError):
 
     def __init__(self, text: str) -> None:
         self.text = text
-        super().__init__(f"{text[:80]!r} is not a digest: 64 hexadecimal characters are needed")
+        super().__init__(
+            f"{text[:80]!r} is not a digest: 64 hexadecimal characters are needed, "
+            "or as an operand the first 4 or more of them"
+        )
 
 
 class BlockedError(ConflictError):

@@ -168,6 +168,8 @@ def parse_value(dotted: str, text: str) -> "Any":
     if rule is not None:
         return _parse_rule(*rule, text)
     key = require_key(dotted)
+    if dotted == "safe.directory" and text[:1] not in {"", "/"} and text != "*":
+        raise UsageError(f"{dotted} must be * or a path that begins with /, not {shown(text)}")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -21,7 +21,7 @@ def edit_own(environment: Mapping[str, str], edit: Callable[[bytes | None], byte
         edit: Returns the new text for the present one, or for None if there is no file.
 
     Raises:
-        UsageError: The file has no place.
+        UsageError: The file has no place, or the function refuses it; the message names the file.
         BackendError: The file cannot be read or written.
     """
     if not user_config_path(environment):
@@ -39,7 +39,10 @@ def edit_own(environment: Mapping[str, str], edit: Callable[[bytes | None], byte
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             _lock(lock)
-            after = edit(read_config(path))
+            try:
+                after = edit(read_config(path))
+            except UsageError as error:
+                raise UsageError(f"{path}: {error}") from error
             with open(f"{path}.new", "wb") as file:
                 file.write(after)
                 file.flush()

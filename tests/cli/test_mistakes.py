@@ -1,6 +1,7 @@
 """A mistake is answered with what was meant, and where was looked."""
 
 import json
+import os
 
 import pytest
 
@@ -281,3 +282,34 @@ def test_a_locale_without_utf_8_is_said_where_it_keeps_a_name_from_being_a_file(
     aivcs, words, latin1
 ):
     assert "set LC_ALL" in aivcs("release", "current", b"\xe9quipe", code=2, env=latin1).complaint
+
+
+def test_a_mistake_in_the_spelling_of_json_is_told_in_json(aivcs):
+    assert json.loads(aivcs("run", "list", "--json=1", code=2).err)["exit_code"] == 2
+
+
+def test_no_digest_says_that_a_prefix_is_enough(aivcs):
+    assert "the first 4 or more" in aivcs("blob", "get", "ccd3x", code=2).complaint
+
+
+def test_a_broken_configuration_of_the_user_is_named(aivcs):
+    aivcs.ok("config", "set", "--user", "safe.directory", "/srv")
+    (file,) = (path for path in aivcs.home.rglob("config.toml"))
+    file.write_text("[broken")
+    for words in (["set", "--user", "safe.directory", "/x"], ["unset", "--user", "safe.directory"]):
+        assert str(file) in aivcs("config", *words, code=2).complaint
+
+
+def test_a_trusted_folder_is_absolute(aivcs):
+    for path in (".", "~/x", "srv"):
+        said = aivcs("config", "set", "--user", "safe.directory", path, code=2).complaint
+        assert "begins with /" in said
+    aivcs.ok("config", "set", "--user", "safe.directory", "*")
+
+
+def test_the_status_of_a_store_in_a_folder_whose_name_is_not_utf_8(aivcs):
+    folder = os.fsencode(aivcs.folder) + b"/a\xff"
+    os.mkdir(folder)
+    aivcs.ok("init", cwd=os.fsdecode(folder))
+    found = aivcs.ok("status", "--json", cwd=os.fsdecode(folder)).text
+    assert json.loads(found)["store"].endswith("/a\\xff/.aivcs")

@@ -47,7 +47,7 @@ def explain(context: Context, arguments: Sequence[str], reported: str = "") -> i
     if not message and not reported:
         return 0
     context.flush(quiet=True)
-    context.json = "--json" in arguments
+    context.json = any(word.partition("=")[0] == "--json" for word in arguments)
     if message == _NO_COMMAND:
         context.warn(_overview(command))
     else:

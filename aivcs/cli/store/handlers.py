@@ -84,7 +84,9 @@ def status(context: Context, openmetrics: bool, as_json: bool) -> int:
             context.write(line)
         return 14 if found.damaged else 0
     if as_json:
-        fields = found._asdict()
+        from aivcs.cli.spec.view import readable
+
+        fields = found._asdict() | {"store": readable(found.store)}
         fields["releases"] = [told.record.to_json() for told in found.releases]
         if spooled is not None:
             fields["spool"] = spooled.to_json()
