@@ -92,3 +92,11 @@ def test_quiet_hides_remarks_and_no_error(aivcs, specs):
     assert aivcs.ok("--quiet", "release", "rollback", "coder", "v2").err == b""
     assert aivcs("-q", "release", "current", "nobody", code=12).complaint
     assert aivcs.ok("-V").out == aivcs.ok("--version").out
+
+
+def test_a_difference_takes_both_releases_by_name_and_seq(aivcs):
+    for content in (b"one", b"two"):
+        aivcs.ok("release", "promote", "bot", aivcs.put(content))
+    asked = aivcs.ok("release", "diff", "bot", "@1", "@2").out
+    assert aivcs.ok("release", "diff", "bot@1", "bot@2").out == asked
+    assert aivcs.ok("release", "diff", "bot", "bot@1", "bot@2").out == asked

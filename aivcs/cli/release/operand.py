@@ -37,10 +37,10 @@ def split_releases(
     """Returns the name and two targets of `coder v1 v2`, `coder@v1 v2`, `coder@v1 coder@v2`."""
     bare, mark, _ = name.partition("@")
     if not mark:
-        return bare, before and _beside(bare, before), after and _beside(bare, after)
+        return bare, before and _seq_beside(bare, before), after and _seq_beside(bare, after)
     if after is not None:
         split_release(name, before)  # which says that the first is named twice
-    return *split_release(name), before and _beside(bare, before)
+    return *split_release(name), before and _seq_beside(bare, before)
 
 
 def require_bare(name: str, command: str) -> None:
@@ -61,6 +61,12 @@ def _beside(bare: str, text: str) -> str:
     """Returns a target without the name it may repeat: of `coder coder@v1`, v1."""
     name, mark, selector = text.partition("@")
     return selector if mark and name == bare and selector else text
+
+
+def _seq_beside(bare: str, text: str) -> str:
+    """Returns a target as `_beside` does, of `coder coder@1` @1."""
+    target = _beside(bare, text)
+    return f"@{target}" if target != text and _is_short_number(target) else target
 
 
 def _is_short_number(text: str) -> bool:
