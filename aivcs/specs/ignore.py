@@ -129,17 +129,16 @@ def _name(pattern: str) -> Callable[[str], object]:
     parts, at = [""], 0  # between the asterisks
     while at < len(pattern):
         found: tuple[str, int] | None = re.escape(pattern[at]), at + 1
-        if pattern[at] == "*":
-            parts.append("")
-        elif pattern[at] == "?":
-            found = ".", at + 1
+        if pattern[at] in "*?":
+            found = "." * (pattern[at] == "?"), at + 1
+            parts += [""] * (pattern[at] == "*")
         elif pattern[at] == "\\":
             found = (re.escape(pattern[at + 1]), at + 2) if at + 1 < len(pattern) else None
         elif pattern[at] == "[":
             found = _bracket(pattern, at + 1)
         if found is None:  # what is not closed matches nothing
             return re.compile("(?!)").match
-        parts[-1] += found[0] if pattern[at] != "*" else ""
+        parts[-1] += found[0]
         at = found[1]
     first, *rest = parts
     # An atomic group keeps its first match: a later one never helps, and trying takes long.
@@ -156,12 +155,9 @@ def _bracket(pattern: str, at: int) -> tuple[str, int] | None:
         item = _ITEM.match(pattern, at)
         if item is None or (item[1] is not None and item[1] not in _CLASSES):
             return None
-        if item[1] is not None:
-            body += _CLASSES[item[1]]
-        else:
-            body += re.escape(item[2][-1])
-            if item[3] and item[2][-1] <= item[3][-1]:
-                body += f"-{re.escape(item[3][-1])}"
+        body += re.escape(item[2][-1]) if item[1] is None else _CLASSES[item[1]]
+        if item[3] and item[2][-1] <= item[3][-1]:
+            body += f"-{re.escape(item[3][-1])}"
         at = item.end()
     return f"[{'^' * negated}{body}]", at + 1
 
