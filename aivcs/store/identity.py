@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 _NAME = "id"
 """Name of the document with the id: 32 hexadecimal digits and a newline. Old versions ignore it."""
 _PROBLEM = "is damaged: it does not hold the 32 hexadecimal digits by which a store is known"
-_REMEDY = (
-    "restore it from a backup or a copy of the folder; if there is none, remove it, and trust the "
-    "new id that the store gets then: aivcs trust STORE"
-)
+_REMEDY = "restore it from a backup; else remove it, and trust the new id: aivcs trust STORE"
 
 
 def is_store_id(value: object) -> bool:

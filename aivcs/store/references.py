@@ -52,12 +52,10 @@ def require_log_folders(store: Backend) -> None:
     """
     absent: list[str] = getattr(store.logs, "absent_folders", list)()
     if absent:
-        what = f"{' and '.join(f'{name}/' for name in absent)} of {store.url}"
+        what = f"without {' and '.join(f'{name}/' for name in absent)} in {store.url}"
         raise IntegrityError.of(
-            f"{what} {'is' if len(absent) == 1 else 'are'} missing, so it is not known what the "
-            "logs there refer to; nothing was deleted. Restore or mount what was moved or lost; "
-            "if there never was a log, make the empty folders: aivcs init",
-            what,
+            f"{what} it is not known what logs there refer to; nothing was deleted. Restore or "
+            "mount what was moved or lost; if there never was a log: aivcs init makes it",
         )
 
 

@@ -19,8 +19,7 @@ def store_around(path: "str | bytes") -> "str | None":
     while at != "/":
         if at.endswith("/.aivcs") or os.path.isdir(f"{at}/objects"):
             try:
-                fd = os.open(f"{at}/format", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                with open(fd, "rb") as file:
+                with open(os.open(f"{at}/format", os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                     if file.read(64).strip().isdigit():
                         return at
             except OSError:
@@ -36,10 +35,8 @@ def require_outside_stores(path: "str | bytes") -> None:
         UsageError: The path is, or is in, the folder of a store, links resolved.
     """
     if store := store_around(path):
-        raise UsageError(
-            f"{os.fsdecode(path)!a} is in the store {store!a}, whose files nothing else may "
-            "replace; name a place outside of it"
-        )
+        what = f"{os.fsdecode(path)!a} is in the store {store!a}, where only aivcs keeps its files"
+        raise UsageError(f"{what}; name a place outside of it")
 
 
 def write_all(fd: int, data: "bytes | memoryview") -> None:
