@@ -212,9 +212,10 @@ class _Reader:
             self._at += 1
             if is_option(value, [s for p in self._command.options for s in p.spellings]):
                 long = name if name[:2] == "--" else option.spellings[-1]
+                meant = f"{long}{'=' * (long[:2] == '--')}{value}"
                 raise _MistakeError(
-                    f"{name} needs its {option.metavar}, and {value} is an option; is a variable "
-                    f"unset? (write {long}{'=' * (long[:2] == '--')}{value} if it is meant)"
+                    f"option {name} requires an argument, {option.metavar}, and {value} is an "
+                    f"option; is a variable unset? (write {meant} if it is meant)"
                 )
         if option.name in given and not option.many:
             self._fail(f"{option.spellings[-1]} is given twice, and takes one value")
