@@ -20,6 +20,7 @@ takes a head from before (`aivcs.commands.store.head`).
 """
 
 import os
+from contextlib import suppress
 from functools import partial
 from stat import S_ISREG
 from time import time
@@ -43,7 +44,7 @@ from aivcs.backends.fs.documents import FileDocuments
 from aivcs.backends.fs.folder import is_abandoned
 from aivcs.backends.fs.logs import FileLogDriver
 from aivcs.backends.fs.scan import Scanner
-from aivcs.errors import OutcomeUnknownError, StorageError, UsageError
+from aivcs.errors import BackendError, OutcomeUnknownError, StorageError, UsageError
 from aivcs.store.erasures import DocumentErasures
 from aivcs.store.finding import PARTS, Finding
 
@@ -187,9 +188,10 @@ class _Verifier:
                 if not errors[layout.QUARANTINE]:
                     yield from self._quarantined()
                 yield from self._placed(self._scanner.objects(), self._objects.judge_object)
-        for name in FileLogDriver(self._folder).absent_folders():
-            if name in sections and any(self._scanner.entries(layout.OBJECTS)):
-                yield message(absent_folder(name))
+        with suppress(BackendError):  # which the walk of that folder reports
+            for name in FileLogDriver(self._folder).absent_folders():
+                if name in sections and any(self._scanner.entries(layout.OBJECTS)):
+                    yield message(absent_folder(name))
         if "runs" in sections:
             yield from self._placed(self._scanner.runs(), self._logs.judge_run)
         if "releases" in sections:

@@ -45,9 +45,20 @@ class FileLogDriver:
         return log_names(self._folder, prefix, strict=strict)
 
     def absent_folders(self) -> "list[str]":
-        """Returns the folders of logs that are absent: empty ones that git left out, or lost."""
-        folders = (layout.RUNS, layout.RELEASES)
-        return [name for name in folders if not os.path.lexists(self._folder.path(name))]
+        """Returns the folders of logs that are absent: empty ones that git left out, or lost.
+
+        Raises:
+            BackendError: One cannot be looked at, so it is not known to be absent.
+        """
+        absent = []
+        for name in (layout.RUNS, layout.RELEASES):
+            path = self._folder.path(name)
+            with files.os_errors("look at", path):
+                try:
+                    os.lstat(path)
+                except FileNotFoundError:
+                    absent.append(name)
+        return absent
 
     def where(self, name: str) -> str:
         """As `LogDriver.where`: the path below the store."""
