@@ -377,7 +377,7 @@ class Repository(repository.Repository):
         Raises:
             NotFoundError: The spec, or a part of it, is not in the store.
             ConflictError: The name belongs to another store.
-            UsageError: There is no key.
+            UsageError: A key is missing.
             BackendError: A configuration file cannot be read, or no signature could be made.
         """
         from aivcs.policy.approvals import approve

@@ -77,7 +77,7 @@ class TestCommit:
         with unchanged:
             refused = aivcs(*words, *(["--", "true"] if verb == "exec" else []))
         assert refused.code == (125 if verb == "exec" else 2)
-        assert "there is no commit here" in refused.complaint
+        assert "no commit is found here" in refused.complaint
 
     @pytest.mark.process
     def test_is_told_as_dirty_where_the_caller_ignores_the_end_of_children(self, aivcs, git):

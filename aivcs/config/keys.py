@@ -162,7 +162,7 @@ def parse_value(dotted: str, text: str) -> "Any":
     """Returns the value of a key from a text on the command line.
 
     Raises:
-        UsageError: There is no such key, or the text is not valid for it, or has a password.
+        UsageError: The key is unknown, or the text is invalid for it or holds a password.
     """
     rule = policy_key(dotted)
     if rule is not None:

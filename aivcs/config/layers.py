@@ -120,8 +120,8 @@ def file_layers(
 
     Args:
         environment: The environment variables, which say where the user's file is and the system's.
-        store: The path of the store's file, and its content, or None without such a file; by
-            default there is none.
+        store: The path of the store's file, and its content, or None without such a file, as by
+            default.
         warn: Told of each key that means nothing.
 
     Raises:

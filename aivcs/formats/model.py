@@ -379,7 +379,7 @@ class Reader:
         *,
         is_known: bool = False,
     ) -> None:
-        """Emits a record unchanged, for which there is no shared kind of event.
+        """Emits a record unchanged, as an event of a kind of its format.
 
         Args:
             session: The session's id.

@@ -69,7 +69,7 @@ class TestClone:
 
     def test_of_nothing_is_refused(self, full, tmp_path):
         for words in (("clone", "nothing.tar", "../clone"), ("pull", "./nothing.tar")):
-            told = f"no file or store {full.folder}/nothing.tar"
+            told = f"no file or store at {full.folder}/nothing.tar"
             assert told in full(*words, code=10).complaint
         full("clone", ".", "", code=2)
         full("clone", "", "../clone", code=2)

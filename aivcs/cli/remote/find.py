@@ -99,7 +99,7 @@ def open_remote(context: Context, remote: Remote) -> tuple[Repository, list[tupl
     """
     ids = None
     if "://" not in remote.url and is_absent(remote.url):
-        raise NoRepositoryError(f"there is no file or store {remote.url}; check the path")
+        raise NoRepositoryError(f"no file or store at {remote.url}; check the path")
     if remote.name:
         from aivcs.cli.remote.trust import trusted_ids
 

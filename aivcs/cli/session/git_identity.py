@@ -38,7 +38,7 @@ def commit(context: "Context", *, is_required: bool = False) -> "str | None":
     If tracked files of that repository differ from the commit, it ends with `+dirty`.
 
     Raises:
-        UsageError: There is no commit, and `--git-sha HEAD` requires one.
+        UsageError: No commit is found, and `is_required`.
     """
     built = next(filter(None, map(context.environment.get, _COMMIT_VARIABLES)), None)
     folder = _git_folder(context)
@@ -48,7 +48,7 @@ def commit(context: "Context", *, is_required: bool = False) -> "str | None":
         head = None
     found = built or head
     if found is None and is_required:
-        raise UsageError("--git-sha HEAD: there is no commit here; give its SHA")
+        raise UsageError("--git-sha HEAD: no commit is found here; give its SHA")
     # Of another commit than the one that lies here, the work tree says nothing.
     return f"{found}{_DIRTY_SUFFIX}" if found and found == head and _is_dirty(context) else found
 

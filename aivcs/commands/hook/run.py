@@ -84,7 +84,7 @@ def capture(
         options = Options(format=program.format, seal=call.is_over, masker=masker, by=by)
         with open(_open(one.path), "rb", buffering=0) as stream:
             source = Source(one.path, os.path.basename(one.path), stream)
-            with suppress(ErasedError):  # it stays erased, which is no failure of the capture
+            with suppress(ErasedError):  # an erased session stays erased, and the capture goes on
                 done += import_source(repo, source, options).sessions
     return done
 
